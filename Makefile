@@ -1,0 +1,58 @@
+# `make demo` trains the first case study, `make test` runs the tests; both set up .venv first.
+# Every path is quoted where a shell sees it: the folder's name may contain spaces.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SETUP := .venv/.setup-done
+
+.PHONY: help setup demo test lint types layers wheel bench coverage format clean
+
+help:
+	@echo "make setup     create .venv and install qdiff with its development tools"
+	@echo "make demo      train amplitude amplification: a table and two pictures"
+	@echo "make test      run the tests"
+	@echo "make lint types layers   the checks that CI runs besides"
+	@echo "make wheel     build a wheel and import it from a fresh environment"
+	@echo "make bench     measure the table of benchmarks/README.md"
+	@echo "make coverage  the tests with line coverage"
+	@echo "make format    let ruff format the code"
+
+setup: $(SETUP)
+
+$(SETUP): pyproject.toml constraints.txt
+	@"$(PYTHON)" tools/check_python.py
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(SETUP)
+
+demo: $(SETUP)
+	$(BIN)/python casestudies/amplitude_amplification/train.py
+
+test: $(SETUP)
+	$(BIN)/python -m pytest
+
+lint: $(SETUP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(SETUP)
+	$(BIN)/mypy
+
+layers: $(SETUP)
+	$(BIN)/lint-imports
+
+wheel: $(SETUP)
+	$(BIN)/python tools/check_wheel.py
+
+bench: $(SETUP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
+
+coverage: $(SETUP)
+	$(BIN)/python -m pytest --cov=qdiff --cov-report=term-missing:skip-covered
+
+format: $(SETUP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv build dist *.egg-info
