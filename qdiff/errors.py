@@ -1,0 +1,66 @@
+"""Every error that qdiff raises on purpose: where, what, and how to mend it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class QdiffError(Exception):
+    """Base of every error raised on purpose. Its text is meant to be read by the user."""
+
+
+class QdiffSyntaxError(QdiffError):
+    """A text that is not a program (or an observable, or a number).
+
+    Attributes:
+        line, column: 1-based position of the offending text.
+        hint: what to do about it, or "" where nothing can be suggested.
+    """
+
+    def __init__(self, message: str, *, line: int, column: int, hint: str = "") -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+        self.hint = hint
+
+
+class ProgramError(QdiffError):
+    """A program tree that breaks a rule of the language (built by code, so without a position)."""
+
+
+class ParameterError(QdiffError):
+    """Parameter values that are missing, unknown, not finite, of the wrong size, or not trainable."""
+
+
+class EvaluationError(QdiffError):
+    """Something that has no value when it runs: a division by zero, an index out of range."""
+
+
+class ResourceError(QdiffError):
+    """Work that would not fit in memory or within a stated limit; raised before it is begun."""
+
+
+class BackendError(QdiffError):
+    """A backend that cannot do what was asked of it."""
+
+
+class TrainingError(QdiffError):
+    """A training run that cannot start, resume or go on."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return "Did you mean `x`?" for the known name nearest to `name`, or "" if none is near."""
+    names = list(known)
+    same_letters = [other for other in names if other.lower() == name.lower()]
+    near = same_letters or difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"Did you mean `{near[0]}`?" if near else ""
+
+
+def listed(names: Iterable[str], limit: int = 12) -> str:
+    """Join names for a message: "a, b, c", the rest counted once there are more than `limit`."""
+    every = list(names)
+    if not every:
+        return "none"
+    shown = ", ".join(every[:limit])
+    return shown if len(every) <= limit else f"{shown} and {len(every) - limit} more"

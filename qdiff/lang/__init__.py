@@ -1,0 +1,1 @@
+"""What a program is: tree, expressions, gates, text in and out."""

@@ -1,0 +1,68 @@
+"""Everything that users hand in as an observable, as an `Observable`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qdiff.errors import QdiffError, listed
+from qdiff.lang.observable import Observable
+from qdiff.lang.tree import Program
+
+
+def observable(value: object, qubits: Sequence[str] | None = None) -> Observable:
+    """Return the observable of a text, of another observable, or of Qiskit's `SparsePauliOp`.
+
+    Args:
+        value: text such as "c * P1[r] / 10" or "Z[q]*Z[r] + 0.5*X[q]", an `Observable`, or a
+            `SparsePauliOp` or `Pauli`.
+        qubits: for Qiskit's operators, the names of the qubits they act on; the first belongs to the
+            rightmost letter of a label.
+
+    Raises:
+        QdiffSyntaxError: a text that is no observable.
+        QdiffError: another type, or `qubits` that are missing or too many.
+    """
+    if _is_qiskit(value):
+        if qubits is None:
+            raise QdiffError('Say which qubits the operator acts on: qd.observable(op, qubits=["q", …]).')
+        from qdiff.lang.qiskit_observable import from_sparse_pauli_op
+
+        return from_sparse_pauli_op(value, qubits)
+    if qubits is not None:
+        raise QdiffError("qubits= belongs to Qiskit's operators; texts and observables name their qubits.")
+    if isinstance(value, Observable):
+        return value
+    if isinstance(value, str):
+        from qdiff.lang.observable_text import parse_observable
+
+        return parse_observable(value)
+    raise QdiffError(
+        f"An observable is a text, an Observable (qd.Z, qd.count, …) or a SparsePauliOp; got "
+        f"{type(value).__name__}."
+    )
+
+
+def observable_of(program: Program, value: object, qubits: Sequence[str] | None = None) -> Observable:
+    """Return an observable that a program's expectation can be taken of.
+
+    Raises:
+        QdiffError: as `observable`; also names that the program does not declare, and an operator
+            that is not Hermitian.
+    """
+    if _is_qiskit(value) and qubits is None:
+        width = getattr(value, "num_qubits", None)
+        if width != len(program.qubits):
+            raise QdiffError(
+                f"The operator acts on {width} qubits, the program has {len(program.qubits)}: "
+                f"{listed(program.qubits)}. Say which ones: qubits=[…], the first for the rightmost letter."
+            )
+        qubits = program.qubits
+    found = observable(value, qubits)
+    found.check_names(program.qubits, program.counters)
+    if not found.is_hermitian:
+        raise QdiffError(f"The observable `{found}` is not Hermitian: its expectation is not real.")
+    return found
+
+
+def _is_qiskit(value: object) -> bool:
+    return type(value).__module__.partition(".")[0] == "qiskit"

@@ -1,0 +1,106 @@
+"""Text to program: scan, parse, resolve names and unroll, check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib import resources
+from typing import Any, Literal, TypeVar
+
+from qdiff.errors import QdiffError
+from qdiff.lang import syntax as sx
+from qdiff.lang.scan import scan
+from qdiff.lang.source import Source
+from qdiff.lang.syntax import Fault
+from qdiff.lang.tree import Program
+from qdiff.lang.unexpected import unexpected_token
+
+T = TypeVar("T")
+
+
+def parse(text: str, name: str = "<text>") -> Program:
+    """Return the program that a text of the qwhile language describes.
+
+    Args:
+        text: the program.
+        name: what messages call it, such as a file name.
+
+    Raises:
+        QdiffSyntaxError: the text is not a program; says where and why.
+    """
+    from qdiff.lang.check import check
+    from qdiff.lang.elaborate import elaborate
+
+    source = source_of(text, name)
+    program = reading(source, lambda: elaborate(read_program(source.text), source))
+    return check(program)
+
+
+def source_of(text: str, name: str) -> Source:
+    """Return the source of a text, without its byte-order mark."""
+    if not isinstance(text, str):
+        raise QdiffError(
+            f"A program is a text, got {type(text).__name__}. To read a file use `qd.load(path)`."
+        )
+    return Source(name, text.removeprefix("\ufeff"))
+
+
+def reading(source: Source, read: Callable[[], T]) -> T:
+    """Return `read()`; a fault that it finds becomes the error for this source."""
+    try:
+        return read()
+    except Fault as fault:
+        raise source.syntax_error(fault.message, fault.pos, fault.hint) from None
+
+
+def read_program(text: str) -> sx.Text:
+    """Return what a program's text says.
+
+    Raises:
+        Fault: the text does not follow the grammar.
+    """
+    result: sx.Text = _read(text, "program")
+    return result
+
+
+def read_expression(text: str) -> sx.Expression:
+    """Return what the text of one expression says.
+
+    Raises:
+        Fault: the text does not follow the grammar.
+    """
+    result: sx.Expression = _read(text, "expression")
+    return result
+
+
+def _read(text: str, start: Literal["program", "expression"]) -> Any:
+    from lark.exceptions import UnexpectedToken
+
+    scan(text)
+    try:
+        return _lark().parse(text, start=start)
+    except UnexpectedToken as error:
+        token = error.token
+        found = getattr(token, "text", "")
+        raise unexpected_token(
+            text, token.type, found, token.start_pos, frozenset(error.accepts or ())
+        ) from None
+
+
+@cache
+def _lark() -> Any:
+    """The parser, built when it is first used."""
+    from lark import Lark
+
+    from qdiff.lang.build import Builder
+    from qdiff.lang.tokens import Tokens
+
+    grammar = resources.files("qdiff.lang").joinpath("grammar.lark").read_text(encoding="ascii")
+    return Lark(
+        grammar,
+        parser="lalr",
+        lexer=Tokens,
+        start=["program", "expression"],
+        transformer=Builder(),
+        maybe_placeholders=True,
+    )
