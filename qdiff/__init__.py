@@ -1,0 +1,54 @@
+"""qdiff: differentiable quantum programming.
+
+Programs that measure, branch and loop without bound go in; derivatives come out.
+
+    import qdiff as qd
+
+    program = qd.parse("qubit: q  para: t  count: c  Ry(t)[q]; while M[q] = 1 do c++; Rx(t)[q] od")
+    f = qd.expectation(program, "c")
+    f({"t": 1.1}), f.grad({"t": 1.1})
+"""
+
+from qdiff import plot
+from qdiff.errors import QdiffError, QdiffSyntaxError
+from qdiff.estimators.estimate import Estimate
+from qdiff.lang.load import load
+from qdiff.lang.observable import P0, P1, Observable, X, Y, Z, count
+from qdiff.lang.observable_input import observable
+from qdiff.lang.parser import parse
+from qdiff.lang.tree import Program
+from qdiff.objective import Objective, expectation
+from qdiff.sampling import Samples, sample
+from qdiff.sim.analysis import Analysis
+from qdiff.train import LBFGSB, Adam, GradientDescent, TrainingResult, maximize, minimize
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "LBFGSB",
+    "P0",
+    "P1",
+    "Adam",
+    "Analysis",
+    "Estimate",
+    "GradientDescent",
+    "Objective",
+    "Observable",
+    "Program",
+    "QdiffError",
+    "QdiffSyntaxError",
+    "Samples",
+    "TrainingResult",
+    "X",
+    "Y",
+    "Z",
+    "count",
+    "expectation",
+    "load",
+    "maximize",
+    "minimize",
+    "observable",
+    "parse",
+    "plot",
+    "sample",
+]

@@ -1,0 +1,1 @@
+"""How to estimate values and derivatives from runs, with honest errors."""

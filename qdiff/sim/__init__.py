@@ -1,0 +1,1 @@
+"""How to run a program: the backend protocol, the trajectory sampler, the exact engines."""

@@ -1,0 +1,168 @@
+"""The backends that are known by name, and the check of what a program needs of one.
+
+A name that is not registered, or a program that needs more than a backend can do, is an error that
+lists what would serve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import assert_never
+
+from qdiff.errors import BackendError, did_you_mean, listed
+from qdiff.lang.expr import Expr
+from qdiff.lang.source import Position
+from qdiff.lang.tree import (
+    Abort,
+    And,
+    Assign,
+    Case,
+    Compare,
+    Condition,
+    Flip,
+    Gate,
+    If,
+    Measure,
+    Measured,
+    Not,
+    Or,
+    Program,
+    Reset,
+    Skip,
+    Statement,
+    While,
+)
+from qdiff.lang.walk import blocks_of, conditions
+from qdiff.sim.protocol import Backend, Capabilities, Readout
+
+
+@dataclass(frozen=True)
+class _Entry:
+    capabilities: Capabilities
+    build: Callable[[], Backend]
+
+
+_BACKENDS: dict[str, _Entry] = {}
+
+
+def register_backend(name: str, capabilities: Capabilities, build: Callable[[], Backend]) -> None:
+    """Make a backend known by name; `build` is called when it is first used, and may import then."""
+    if name in _BACKENDS:
+        raise BackendError(f"Backend `{name}` is registered already.")
+    _BACKENDS[name] = _Entry(capabilities, build)
+
+
+def known_backends() -> tuple[str, ...]:
+    """Names of all registered backends."""
+    return tuple(_BACKENDS)
+
+
+def find_backend(backend: str | Backend) -> Backend:
+    """Return the backend of this name, with its default options; an object is returned as it is.
+
+    Raises:
+        BackendError: an unknown name, or an object that is no backend.
+    """
+    if isinstance(backend, str):
+        if backend not in _BACKENDS:
+            hint = did_you_mean(backend, _BACKENDS)
+            raise BackendError(
+                f"There is no backend `{backend}`. Known: {listed(_BACKENDS)}. {hint}".rstrip()
+            )
+        return _BACKENDS[backend].build()
+    if not isinstance(backend, Backend):
+        raise BackendError(
+            f"A backend is a name ({listed(_BACKENDS)}) or an object with name, capabilities, prepare and "
+            f"run; got {type(backend).__name__}."
+        )
+    return backend
+
+
+def require(backend: Backend, program: Program, readout: Readout | None = None) -> None:
+    """Check that a backend can do what a program and its read-out need.
+
+    Raises:
+        BackendError: it cannot; the message says what is lacking, where it is needed first, and
+            which registered backends would serve.
+    """
+    needed = requirements(program, readout or Readout())
+    lacking = backend.capabilities.lacking(needed)
+    if not lacking:
+        return
+    wants = listed(f"{name.replace('_', ' ')}{_where(needed[name])}" for name in lacking)
+    serving = [name for name, entry in _BACKENDS.items() if not entry.capabilities.lacking(needed)]
+    raise BackendError(
+        f"Backend `{backend.name}` cannot run this program. It lacks: {wants}; "
+        f"it has: {backend.capabilities}. Backends that would serve: {listed(serving)}."
+    )
+
+
+def requirements(program: Program, readout: Readout) -> dict[str, Position | None]:
+    """The capabilities a program needs, each with the first place in the text that needs it."""
+    needed: dict[str, Position | None] = {}
+    pending: list[tuple[Statement, bool]] = [(statement, False) for statement in reversed(program.body)]
+    while pending:
+        statement, nested = pending.pop()
+        for capability in _needs(statement, nested):
+            needed.setdefault(capability, statement.pos)
+        inner = [(part, True) for block in blocks_of(statement) for part in block]
+        pending.extend(reversed(inner))
+    if readout.expectations:
+        needed["expectations"] = None
+    return needed
+
+
+def _needs(statement: Statement, nested: bool) -> Iterator[str]:
+    match statement:
+        case Skip() | Abort():
+            pass
+        case Reset():
+            yield "reset"
+        case Gate(angles=angles):
+            yield from _reads(*angles)
+        case Assign():
+            yield "counters"
+        case Measure():
+            yield from ("mid_circuit_measurement", "counters")
+        case If(condition=condition):
+            yield from _nests(nested)
+            yield from _condition_needs(condition)
+        case Case():
+            yield from _nests(nested)
+            yield "mid_circuit_measurement"
+        case While(condition=condition, bound=bound):
+            yield "loops" if bound is None else "nested_ifs"
+            yield from _condition_needs(condition)
+        case _:
+            assert_never(statement)
+
+
+def _condition_needs(condition: Condition) -> Iterator[str]:
+    for part in conditions(condition):
+        match part:
+            case Measured():
+                yield "mid_circuit_measurement"
+            case Flip(probability=probability):
+                yield "flip"
+                yield from _reads(probability)
+            case Compare(left=left, right=right):
+                yield from _reads(left, right)
+            case Not() | And() | Or():
+                pass
+            case _:
+                assert_never(part)
+
+
+def _nests(nested: bool) -> Iterator[str]:
+    if nested:
+        yield "nested_ifs"
+
+
+def _reads(*expressions: Expr) -> Iterator[str]:
+    if any(expression.counters() for expression in expressions):
+        yield "counters"
+
+
+def _where(position: Position | None) -> str:
+    return "" if position is None else f" (line {position.line})"
