@@ -1,0 +1,70 @@
+"""What all pictures share: a figure of their own, plain axes, colours that everyone can tell apart."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from qdiff.errors import QdiffError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette: distinct for every kind of colour vision, and in grey.
+BLUE = "#0072B2"
+VERMILION = "#D55E00"
+GREY = "#666666"
+
+LONGEST_LABEL = 48
+
+
+def new_axes(ax: Axes | None) -> Axes:
+    """Return the axes given, or those of a new figure, with a light grid and no box."""
+    if ax is None:
+        # Not pyplot: it would pick a backend and keep the figure alive.
+        from qdiff.plot.picture import Picture
+
+        ax = Picture(figsize=(6.4, 4.2), dpi=150, layout="constrained").add_subplot()
+    return _plain(ax)
+
+
+def new_pair() -> tuple[Axes, Axes]:
+    """Return two axes side by side in a new figure."""
+    from qdiff.plot.picture import Picture
+
+    left, right = Picture(figsize=(10.4, 4.2), dpi=150, layout="constrained").subplots(1, 2)
+    return _plain(left), _plain(right)
+
+
+def _plain(ax: Axes) -> Axes:
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(color="#dddddd", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.tick_params(labelsize=10)
+    return ax
+
+
+def finish(ax: Axes, path: str | os.PathLike[str] | None) -> Figure:
+    """Return the figure of the axes, saved to `path` unless that is None.
+
+    Raises:
+        QdiffError: a folder that does not exist, a suffix that is no picture format.
+    """
+    from matplotlib.figure import Figure, SubFigure
+
+    figure: Figure | SubFigure = ax.figure
+    while not isinstance(figure, Figure):
+        figure = figure.figure
+    if path is not None:
+        try:
+            figure.savefig(path)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise QdiffError(f"The picture `{os.fspath(path)}` cannot be written: {reason}.") from error
+    return figure
+
+
+def expectation_label(observable: str) -> str:
+    """The label of a value: ⟨observable⟩, or "value" where there is none or it is too long."""
+    return f"⟨{observable}⟩" if 0 < len(observable) <= LONGEST_LABEL else "value"

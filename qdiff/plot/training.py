@@ -1,0 +1,57 @@
+"""The course of a training run: value against step."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qdiff.plot.figure import BLUE, VERMILION, expectation_label, finish, new_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from qdiff.plot.course import Course
+
+MOST_MARKERS = 60
+
+
+def plot_training(
+    result: Course, path: str | os.PathLike[str] | None = None, ax: Axes | None = None
+) -> Figure:
+    """Draw the value of the objective at the start and after every step.
+
+    Args:
+        result: a finished run.
+        path: where to save the picture; its suffix is the format.
+        ax: axes to draw on; a new figure if None.
+
+    Raises:
+        QdiffError: a picture that cannot be written.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    ax = new_axes(ax)
+    values = result.history.value
+    steps = np.arange(len(values))
+    marker = "o" if len(values) <= MOST_MARKERS else ""
+    ax.plot(steps, values, color=BLUE, linewidth=1.8, marker=marker, markersize=3.5)
+    ax.plot(steps[-1], values[-1], "o", color=VERMILION, markersize=7, zorder=3)
+    # A falling curve leaves room above its end, a rising one below.
+    falling = result.direction == "minimize"
+    ax.annotate(
+        f"{values[-1]:.6g}",
+        (steps[-1], values[-1]),
+        xytext=(0, 9 if falling else -9),
+        textcoords="offset points",
+        ha="right" if len(values) > 1 else "center",
+        va="bottom" if falling else "top",
+        color=VERMILION,
+        fontsize=11,
+    )
+    ax.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True))
+    ax.set_xlabel("step", fontsize=12)
+    ax.set_ylabel(expectation_label(result.observable), fontsize=12)
+    return finish(ax, path)
