@@ -1,0 +1,1 @@
+"""How fast: seeded workloads, and one command that measures them (`python -m benchmarks`)."""

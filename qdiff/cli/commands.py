@@ -1,0 +1,197 @@
+"""The commands that read a program and say something about it.
+
+Each takes the parsed command line and returns a `Report`, or raises a QdiffError; none prints.
+"""
+
+from __future__ import annotations
+
+import math
+from argparse import Namespace
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from qdiff.cli.output import Report, columns
+from qdiff.cli.values import UsageError, parameter_values
+from qdiff.errors import listed
+from qdiff.lang.load import load
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from qdiff.lang.tree import Program
+    from qdiff.objective import Objective
+    from qdiff.sampling import Samples
+
+MOST_COUNTS = 64
+MOST_VALUES = 8
+
+
+def check(arguments: Namespace) -> Report:
+    """Say what a correct program declares, and what in it may be misread."""
+    from qdiff.lang.check import warnings_of
+
+    program = load(arguments.file)
+    warnings = list(warnings_of(program))
+    names = {
+        "qubits": program.qubits,
+        "parameters": program.parameters,
+        "trainable": program.trainable,
+        "counters": program.counters,
+    }
+    rows = [
+        (f"  {kind}", f"{len(found)}: {listed(found)}" if found else "none") for kind, found in names.items()
+    ]
+    lines = [f"{arguments.file}: a correct program.", columns(rows), *(f"warning: {w}" for w in warnings)]
+    return Report("\n".join(lines), {"file": arguments.file, "ok": True, **names, "warnings": warnings})
+
+
+def show(arguments: Namespace) -> Report:
+    """Print a program in one of the registered formats."""
+    from qdiff.lang.formats import writers
+
+    write = writers.find(arguments.format)
+    text = write(load(arguments.file))
+    return Report(text, {"format": arguments.format, "text": text})
+
+
+def run(arguments: Namespace) -> Report:
+    """Run a program shot by shot."""
+    from qdiff.sampling import sample
+
+    program = load(arguments.file)
+    values = parameter_values(program, arguments.parameters)
+    samples = sample(program, values, shots=arguments.shots, seed=arguments.seed)
+    finished = ~(samples.aborted_mask | samples.cut_mask)
+    counters = {name: _summary(column[finished]) for name, column in samples.counters.items()}
+    data = {
+        "shots": samples.shots,
+        "seed": samples.seed,
+        "qubits": samples.qubits,
+        "counts": samples.counts,
+        "counters": counters,
+        "aborted": samples.aborted,
+        "cut": samples.cut,
+    }
+    return Report(_samples_text(samples, counters), data)
+
+
+def value(arguments: Namespace) -> Report:
+    """The expectation value of an observable, exactly or from shots."""
+    if arguments.shots is None:
+        for option in ("seed", "backend"):
+            if getattr(arguments, option) is not None:
+                raise UsageError(f"--{option} belongs to --shots: without it the value is exact.")
+    program = load(arguments.file)
+    objective = expectation_of(program, arguments)
+    values = parameter_values(program, arguments.parameters)
+    return _exact(objective, values) if arguments.shots is None else _estimated(objective, values, arguments)
+
+
+def grad(arguments: Namespace) -> Report:
+    """The exact derivatives of an expectation value."""
+    program = load(arguments.file)
+    objective = expectation_of(program, arguments)
+    values = parameter_values(program, arguments.parameters)
+    wanted = objective.differentiated(arguments.wrt)
+    found, derivatives = objective.value_and_grad(values, list(wanted)) if wanted else (objective(values), ())
+    gradient = dict(zip(wanted, map(float, derivatives), strict=True))
+    width = max(map(len, wanted), default=0)
+    lines = [f"{name:<{width}} = {derivative!r}" for name, derivative in gradient.items()]
+    return Report("\n".join(lines) or "No parameter is trainable.", {"value": found, "grad": gradient})
+
+
+def train(arguments: Namespace) -> Report:
+    """Train parameters; see `qdiff.cli.training`."""
+    from qdiff.cli.training import train
+
+    return train(arguments)
+
+
+COMMANDS: Mapping[str, Callable[[Namespace], Report]] = {
+    "check": check,
+    "show": show,
+    "run": run,
+    "value": value,
+    "grad": grad,
+    "train": train,
+}
+
+
+def expectation_of(program: Program, arguments: Namespace) -> Objective:
+    """Return the expectation of the observable of a command line."""
+    from qdiff.objective import expectation
+
+    return expectation(program, arguments.observable)
+
+
+def _exact(objective: Objective, values: Mapping[str, object]) -> Report:
+    found = objective(values)
+    analysis = objective.analyze(values)
+    bound, ends = analysis.error_bound, analysis.termination_probability
+    rows = [
+        ("value", repr(found)),
+        ("error bound", f"{bound:.2g}"),
+        ("termination probability", f"{ends:.12g}"),
+    ]
+    data: dict[str, Any] = {"value": found, "error_bound": bound, "termination_probability": ends}
+    if not math.isfinite(bound):
+        rows[1] = ("error bound", f"unknown: {analysis.reason}")
+        data["reason"] = analysis.reason
+    return Report(columns(rows), data)
+
+
+def _estimated(objective: Objective, values: Mapping[str, object], arguments: Namespace) -> Report:
+    estimate = objective.estimate(
+        values, shots=arguments.shots, seed=arguments.seed, backend=arguments.backend
+    )
+    data = {
+        "value": float(estimate.value),
+        "stderr": float(estimate.stderr),
+        "shots": estimate.shots,
+        "seed": estimate.seed,
+        "bias_bound": float(estimate.bias_bound),
+        "interval_trusted": estimate.interval_trusted,
+    }
+    return Report(str(estimate), data | ({"reason": estimate.reason} if estimate.reason else {}))
+
+
+# --- run ----------------------------------------------------------------------------------------
+
+
+def _summary(column: NDArray[np.int64]) -> dict[str, Any]:
+    """Mean of a counter over the runs that came to their end, and how many ended with each value."""
+    import numpy as np
+
+    values, numbers = np.unique(column, return_counts=True)
+    return {
+        "mean": float(column.mean()) if len(column) else None,
+        "values": dict(zip(map(str, values.tolist()), numbers.tolist(), strict=True)),
+    }
+
+
+def _samples_text(samples: Samples, counters: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = [f"{samples.shots} shots, seed {samples.seed}"]
+    if samples.aborted:
+        lines.append(f"  {samples.aborted} aborted")
+    if samples.cut:
+        lines.append(f"  {samples.cut} cut at the step limit: what they would have given is unknown")
+    if samples.counts:
+        lines.append(f"counts ({', '.join(reversed(samples.qubits))})")
+        shown = sorted(samples.counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        width = len(str(shown[0][1]))
+        for bits, count in shown[:MOST_COUNTS]:
+            lines.append(f"  {bits}  {count:>{width}}  {count / samples.shots:.4f}")
+        if len(shown) > MOST_COUNTS:
+            lines.append(f"  and {len(shown) - MOST_COUNTS} more, all with --json")
+        if counters:
+            lines.append("counters where a run ended")
+            lines.append(columns((f"  {name}", _counter_text(counter)) for name, counter in counters.items()))
+    return "\n".join(lines)
+
+
+def _counter_text(counter: Mapping[str, Any]) -> str:
+    values = list(counter["values"].items())
+    if len(values) > MOST_VALUES:
+        return f"mean {counter['mean']:.6g}   from {values[0][0]} to {values[-1][0]}, {len(values)} values"
+    return f"mean {counter['mean']:.6g}   " + ", ".join(f"{value}: {count}" for value, count in values)

@@ -1,0 +1,68 @@
+"""The benchmarks' workloads are what they say, and the table can be printed. Nothing is timed here."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from helpers import assert_close
+
+import qdiff as qd
+from benchmarks import __main__ as command
+from benchmarks import workloads
+from qdiff.sim.hybrid import HybridEngine
+
+
+@pytest.mark.parametrize("radius", [0.9, 0.99])
+def test_the_seeded_loop_has_its_radius(radius: float) -> None:
+    workload = workloads.seeded_loop(qubits=3, gates=8, parameters=4, radius=radius)
+    assert len(workload.program.trainable) == 4
+    found = workload.objective().analyze(workload.params)
+    # Every guard is passed with probability `radius`, whatever the body does.
+    assert_close(found.expected_visits[0].evaluations, 1 / (1 - radius))
+
+
+def test_workloads_are_seeded() -> None:
+    first, again = workloads.seeded_loop(seed=3), workloads.seeded_loop(seed=3)
+    assert first.program == again.program
+    assert np.array_equal(first.params["w"], again.params["w"])
+    assert first.program != workloads.seeded_loop(seed=4).program
+
+
+def test_the_published_programs_have_their_values() -> None:
+    for workload, value in (
+        (workloads.amplitude_amplification(), 0.645357505658967),
+        (workloads.quantum_walk(), 0.827205327750873),
+        (workloads.repeat_until_success(), 0.7736405373056663),
+    ):
+        assert_close(workload.objective()(workload.params), value)
+
+
+def test_the_flat_program_has_its_length() -> None:
+    assert len(qd.parse(workloads.flat_text(500)).body) == 500
+
+
+def test_applications_are_those_of_the_larger_solve(monkeypatch: pytest.MonkeyPatch) -> None:
+    workload = workloads.seeded_loop(qubits=4, gates=10, parameters=5)
+    monkeypatch.setattr("qdiff.sim.linear.DENSE_UP_TO", 0)
+    assert 2 <= command.applications(workload) <= 200
+    assert isinstance(HybridEngine(workload.program), HybridEngine)
+
+
+def test_a_row_says_whether_its_goal_is_met() -> None:
+    assert str(command.Row("parsing", "s", 3, 1.234)) == "| parsing | 3 s | 1.23 s | met |"
+    assert str(command.Row("parsing", "s", 3, 3.5)).endswith("| MISSED |")
+
+
+def test_the_command_prints_a_table(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--repeat", "1", "--only", "repeat until success"])
+    monkeypatch.setattr(command, "krylov_rows", lambda: iter(()))
+    monkeypatch.setattr(command, "text_rows", lambda repeat: iter(()))
+    monkeypatch.setattr(command, "process_rows", lambda repeat: iter(()))
+    command.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2:4] == ["| what | goal | measured | |", "|---|---|---|---|"]
+    assert len(lines) == 6

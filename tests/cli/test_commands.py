@@ -1,0 +1,253 @@
+"""What check, show, run, value and grad say, to people and as JSON."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import pytest
+from cli.programs import AT, COUNTING
+
+from qdiff.lang.load import load
+from qdiff.objective import expectation
+from qdiff.sampling import sample
+from qdiff.sim.trajectory import TrajectoryBackend
+
+VALUES = {"t": 1.4, "w": [0.1, 0.2]}
+
+
+# --- check --------------------------------------------------------------------------------------
+
+
+def test_check(done):
+    assert done("check", "walk.qprog").out == (
+        "walk.qprog: a correct program.\n"
+        "  qubits      2: q, r\n"
+        "  parameters  3: t, w[0], w[1]\n"
+        "  trainable   3: t, w[0], w[1]\n"
+        "  counters    1: c\n"
+    )
+    assert done("check", "walk.qprog", "--json").data == {
+        "file": "walk.qprog",
+        "ok": True,
+        "qubits": ["q", "r"],
+        "parameters": ["t", "w[0]", "w[1]"],
+        "trainable": ["t", "w[0]", "w[1]"],
+        "counters": ["c"],
+        "warnings": [],
+    }
+
+
+def test_check_of_a_program_that_declares_little_or_much(done, folder):
+    (folder / "little.qprog").write_text("qubit: q\nH[q]")
+    assert done("check", "little.qprog").out.splitlines()[1:] == [
+        "  qubits      1: q",
+        "  parameters  none",
+        "  trainable   none",
+        "  counters    none",
+    ]
+    (folder / "much.qprog").write_text("qubit: q[60]\npara: n\nif 1 < n then H[q[0]] fi")
+    names = ", ".join(f"q[{i}]" for i in range(12))
+    assert f"  qubits      60: {names} and 48 more\n" in done("check", "much.qprog").out
+    data = done("check", "much.qprog", "--json").data
+    assert len(data["qubits"]) == 60
+    assert (data["parameters"], data["trainable"]) == (["n"], [])
+
+
+def test_check_warns(done, folder):
+    (folder / "mix.qprog").write_text("qubit: q\nif M[q] = 1 or flip(1) and flip(0) then skip fi")
+    text = done("check", "mix.qprog").out
+    warning = "mix.qprog:2:4: `and` binds tighter than `or`. Brackets would make it plain."
+    assert f"\nwarning: {warning}\n    if M[q] = 1 or flip(1)" in text
+    [found] = done("check", "mix.qprog", "--json").data["warnings"]
+    assert found.startswith(warning)
+
+
+# --- show ---------------------------------------------------------------------------------------
+
+
+def test_show(done, folder):
+    text = str(load("walk.qprog"))
+    assert done("show", "walk.qprog").out == text
+    assert done("show", "walk.qprog", "--format", "text").out == text
+    (folder / "again.qprog").write_text(text)
+    assert done("show", "again.qprog").out == text
+    assert done("show", "walk.qprog", "--json").data == {"format": "text", "text": text}
+
+
+def test_show_in_a_format_that_nobody_writes(refused):
+    message = refused("show", "walk.qprog", "--format", "txt")
+    assert message == "There is no writer `txt`. Known: text. Did you mean `text`?"
+
+
+# --- run ----------------------------------------------------------------------------------------
+
+
+def test_run(done):
+    samples = sample(load("walk.qprog"), VALUES, shots=200, seed=7)
+    ended = ~samples.aborted_mask
+    data = done("run", "walk.qprog", *AT, "--shots", "200", "--seed", "7", "--json").data
+    counter = data["counters"]["c"]
+    assert (data["shots"], data["seed"], data["qubits"]) == (200, 7, ["q", "r"])
+    assert data["counts"] == samples.counts
+    assert list(data["counts"]) == sorted(data["counts"])
+    assert (data["aborted"], data["cut"]) == (samples.aborted, 0)
+    assert 0 < data["aborted"] < 200
+    assert counter["mean"] == pytest.approx(samples.counters["c"][ended].mean())
+    assert sum(counter["values"].values()) == 200 - samples.aborted
+    assert list(counter["values"]) == sorted(counter["values"])
+
+
+def test_run_as_text(done, folder):
+    (folder / "step.qprog").write_text(
+        "qubit: q, r\ncount: c, wide\n"
+        "if flip(1/4) then abort fi; if flip(2/3) then X[r]; c := 2 fi;\n"
+        "while{60} flip(9/10) do wide++ od"
+    )
+    words = ("run", "step.qprog", "--shots", "300", "--seed", "5")
+    data, lines = done(*words, "--json").data, done(*words).out.splitlines()
+    assert lines[:3] == ["300 shots, seed 5", f"  {data['aborted']} aborted", "counts (r, q)"]
+    [often, rare] = sorted(data["counts"].items(), key=lambda pair: -pair[1])
+    assert lines[3] == f"  {often[0]}  {often[1]}  {often[1] / 300:.4f}"
+    assert lines[4] == f"  {rare[0]}  {rare[1]:>{len(str(often[1]))}}  {rare[1] / 300:.4f}"
+    assert (often[0], rare[0]) == ("10", "00")
+    mean = 2 * often[1] / (often[1] + rare[1])
+    assert lines[5] == "counters where a run ended"
+    assert lines[6] == f"  c     mean {mean:.6g}   0: {rare[1]}, 2: {often[1]}"
+    wide = data["counters"]["wide"]
+    values = list(map(int, wide["values"]))
+    assert values == sorted(values)
+    assert lines[7] == (
+        f"  wide  mean {wide['mean']:.6g}   from {values[0]} to {values[-1]}, {len(values)} values"
+    )
+    assert len(lines) == 8
+
+
+def test_run_shows_the_most_frequent_of_many_outcomes(done, folder):
+    gates = "; ".join(f"Ry(1.4)[q[{i}]]" for i in range(7))
+    (folder / "many.qprog").write_text(f"qubit: q[7]\n{gates}")
+    words = ("run", "many.qprog", "--shots", "300", "--seed", "1")
+    counts, lines = done(*words, "--json").data["counts"], done(*words).out.splitlines()
+    rows = [line.split() for line in lines[2:-1]]
+    assert len(rows) == 64
+    assert [int(row[1]) for row in rows] == sorted(counts.values(), reverse=True)[:64]
+    assert all(counts[row[0]] == int(row[1]) for row in rows)
+    assert lines[-1] == f"  and {len(counts) - 64} more, all with --json"
+
+
+def test_run_where_no_run_ends(done, folder):
+    (folder / "lost.qprog").write_text("qubit: q\ncount: c\nabort")
+    words = ("run", "lost.qprog", "--shots", "4", "--seed", "1")
+    assert done(*words).out == "4 shots, seed 1\n  4 aborted\n"
+    data = done(*words, "--json").data
+    assert (data["counts"], data["counters"]) == ({}, {"c": {"mean": None, "values": {}}})
+
+
+def test_run_says_what_was_cut(done, folder, monkeypatch):
+    monkeypatch.setattr("qdiff.sampling.TrajectoryBackend", partial(TrajectoryBackend, step_limit=50))
+    (folder / "loop.qprog").write_text("qubit: q\nH[q]; while M[q] = 1 do skip od")
+    words = ("run", "loop.qprog", "--shots", "40", "--seed", "2")
+    data = done(*words, "--json").data
+    assert 0 < data["cut"] < 40
+    assert data["counts"] == {"0": 40 - data["cut"]}
+    assert done(*words).out.splitlines()[1] == (
+        f"  {data['cut']} cut at the step limit: what they would have given is unknown"
+    )
+
+
+def test_run_draws_and_reports_a_seed(done):
+    words = ("run", "turn.qprog", "-p", "t=1", "--json")
+    first, second = done(*words).data, done(*words).data
+    assert first["shots"] == 1000
+    assert first["seed"] != second["seed"]
+    assert done(*words, "--seed", str(first["seed"])).data == first
+
+
+# --- value --------------------------------------------------------------------------------------
+
+
+def test_value(done):
+    data = done("value", "turn.qprog", "-O", "Z[q]", "-p", "t=pi/3", "--json").data
+    assert set(data) == {"value", "error_bound", "termination_probability"}
+    assert abs(data["value"] - 0.5) <= data["error_bound"] < 1e-12
+    assert data["termination_probability"] == pytest.approx(1)
+
+
+def test_value_as_text(done):
+    objective = expectation(load("walk.qprog"), "c * P1[r]")
+    analysis = objective.analyze(VALUES)
+    assert done("value", "walk.qprog", "-O", "c * P1[r]", *AT).out == (
+        f"value                    {objective(VALUES)!r}\n"
+        f"error bound              {analysis.error_bound:.2g}\n"
+        f"termination probability  {analysis.termination_probability:.12g}\n"
+    )
+
+
+def test_a_bound_that_is_not_proved_is_null(done, folder):
+    (folder / "counting.qprog").write_text(COUNTING)
+    words = ("value", "counting.qprog", "-O", "c", "-p", "t=1")
+    analysis = expectation(load("counting.qprog"), "c").analyze({"t": 1.0})
+    data = done(*words, "--json").data
+    assert analysis.error_bound == math.inf
+    assert data["value"] == pytest.approx(math.tan(0.5) ** 2, abs=1e-9)
+    assert (data["error_bound"], data["reason"]) == (None, analysis.reason)
+    assert f"error bound              unknown: {analysis.reason}\n" in done(*words).out
+
+
+def test_value_from_shots(done):
+    estimate = expectation(load("turn.qprog"), "Z[q]").estimate({"t": 1.4}, shots=300, seed=3)
+    words = ("value", "turn.qprog", "-O", "Z[q]", "-p", "t=1.4", "--shots", "300", "--seed", "3")
+    assert done(*words).out == f"{estimate}\n"
+    assert done(*words, "--json").data == {
+        "value": estimate.value,
+        "stderr": estimate.stderr,
+        "shots": 300,
+        "seed": 3,
+        "bias_bound": 0,
+        "interval_trusted": True,
+    }
+    assert done(*words, "--backend", "trajectory").out == f"{estimate}\n"
+    drawn = done(*words[:-2], "--json").data
+    assert done(*words[:-2], "--seed", str(drawn["seed"]), "--json").data == drawn
+
+
+def test_an_interval_that_is_not_trusted(done):
+    words = ("value", "turn.qprog", "-O", "Z[q]", "-p", "t=0", "--shots", "100", "--seed", "1")
+    data = done(*words, "--json").data
+    assert (data["value"], data["stderr"], data["interval_trusted"]) == (1, 0, False)
+    assert data["reason"] in done(*words).out
+
+
+# --- grad ---------------------------------------------------------------------------------------
+
+
+def test_grad(done):
+    objective = expectation(load("walk.qprog"), "c")
+    value, grad = objective.value_and_grad(VALUES)
+    data = done("grad", "walk.qprog", "-O", "c", *AT, "--json").data
+    assert data == {"value": value, "grad": dict(zip(("t", "w[0]", "w[1]"), grad.tolist(), strict=True))}
+    assert done("grad", "walk.qprog", "-O", "c", *AT).out == (
+        f"t    = {float(grad[0])!r}\nw[0] = {float(grad[1])!r}\nw[1] = {float(grad[2])!r}\n"
+    )
+
+
+def test_grad_by_some(done):
+    words = ("grad", "walk.qprog", "-O", "c", *AT, "--json")
+    every = done(*words).data["grad"]
+    for wrt, names in [("t", ["t"]), ("w", ["w[0]", "w[1]"]), ("w[1], t", ["w[1]", "t"])]:
+        found = done(*words, "--wrt", wrt).data["grad"]
+        assert list(found) == names
+        assert found == pytest.approx({name: every[name] for name in names})
+
+
+def test_grad_of_a_closed_form(done, folder):
+    (folder / "counting.qprog").write_text(COUNTING)
+    data = done("grad", "counting.qprog", "-O", "c", "-p", "t=1", "--json").data
+    assert data["value"] == pytest.approx(math.tan(0.5) ** 2, abs=1e-9)
+    assert data["grad"]["t"] == pytest.approx(math.tan(0.5) / math.cos(0.5) ** 2, abs=1e-9)
+
+
+def test_grad_where_nothing_can_be_trained(done, folder):
+    (folder / "fixed.qprog").write_text("qubit: q\nX[q]")
+    assert done("grad", "fixed.qprog", "-O", "Z[q]").out == "No parameter is trainable.\n"
+    assert done("grad", "fixed.qprog", "-O", "Z[q]", "--json").data == {"value": -1, "grad": {}}
