@@ -2,8 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks [--repeat 15] [--only TEXT]
 
-Each row states its goal. Times are of this process; import and first-call times of new ones. Where
-PennyLane is installed, what it answers for the same work is measured in the same run.
+Each row states its goal. Times are of this process; import and first-call times of new ones.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from dataclasses import dataclass
 import qdiff as qd
 from benchmarks import workloads
 from benchmarks.workloads import Workload
-from qdiff.sim.hybrid import HybridEngine
+from qdiff.sim.hybrid.engine import HybridEngine
 
 
 @dataclass(frozen=True)
@@ -126,9 +125,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only rows whose name contains this text")
     options = parser.parse_args()
     threads = os.environ.get("OMP_NUM_THREADS", "unset")
-    print(
-        f"qdiff {qd.__version__}, Python {platform.python_version()}, {platform.machine()}, OMP_NUM_THREADS={threads}\n"
-    )
+    machine = f"Python {platform.python_version()}, {platform.machine()}, OMP_NUM_THREADS={threads}"
+    print(f"qdiff {qd.__version__}, {machine}\n")
     print("| what | goal | measured | |\n|---|---|---|---|")
     suites = (
         lambda: engine_rows(options.repeat),

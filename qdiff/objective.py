@@ -18,8 +18,8 @@ from qdiff.lang.observable import Observable
 from qdiff.lang.observable_input import observable_of
 from qdiff.lang.parameters import expand, resolve
 from qdiff.lang.tree import Program
-from qdiff.sim.analysis import Analysis, analyze
-from qdiff.sim.hybrid import DEFAULT_MEMORY, HybridEngine
+from qdiff.sim.hybrid.analysis import Analysis, analyze
+from qdiff.sim.hybrid.engine import DEFAULT_MEMORY, HybridEngine
 
 if TYPE_CHECKING:
     from qdiff.estimators.estimate import Estimate

@@ -22,7 +22,6 @@ from qdiff.lang.observable import Observable, Term
 
 QUBITS = (("q",), ("q", "r"), ("d[2]",), ("q", "r", "s"), ("q", "d[2]"))
 PARAMETERS = (("t",), ("t", "u"), ("t", "p"), ("w[2]",), ("t", "n"), ("t", "w[3]"), ("p", "w[2]", "n"))
-LETTERS = ("Z", "X", "Y", "P0", "P1")
 COUNTERS = ((), ("c",), ("c",), ("c", "k"), ("m[2]",))
 
 # --- Statements ---------------------------------------------------------------------------------
@@ -208,16 +207,18 @@ def programs(
 
 @st.composite
 def observables(draw: DrawFn, program: qt.Program) -> Observable:
-    """A sum of one to three terms over the program's qubits and counters, counters to power 2 at most."""
-    terms = []
-    for _ in range(draw(st.integers(1, 3))):
-        coefficient = draw(st.sampled_from([1, -1, 0.5, 2, -0.25]))
-        powers: dict[str, int] = {}
-        counting = draw(st.booleans())
-        if counting and program.counters:
-            powers = {draw(st.sampled_from(program.counters)): draw(st.integers(1, 2))}
-        letters = draw(st.dictionaries(st.sampled_from(program.qubits), st.sampled_from(LETTERS)))
-        terms.append(Term(coefficient, tuple(powers.items()), tuple(letters.items())))
+    """A term for every qubit and every counter, so that little stays unseen, and some for several.
+
+    Counters have power 2 at most.
+    """
+    coefficients = st.sampled_from([1, -1, 0.5, 2, -0.25])
+    letters = st.sampled_from(["Z", "X", "Y", "P0", "P1"])
+    terms = [Term(draw(coefficients), (), ((qubit, draw(letters)),)) for qubit in program.qubits]
+    terms += [Term(draw(coefficients), ((c, draw(st.integers(1, 2))),)) for c in program.counters]
+    for _ in range(draw(st.integers(0, 2))):
+        several = draw(st.dictionaries(st.sampled_from(program.qubits), letters))
+        counted = draw(st.sampled_from([(), *(((name, 1),) for name in program.counters)]))
+        terms.append(Term(draw(coefficients), counted, tuple(several.items())))
     return Observable(terms)
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qdiff.lang.parameters import resolve
 from reference.interpreter import value as exact_value
 from scipy.stats import chi2
 
@@ -18,6 +17,7 @@ from qdiff.errors import BackendError, EvaluationError, QdiffError
 from qdiff.estimators.expectation import estimate_expectation
 from qdiff.lang.observable import P0, P1, Observable, Term, X, Y, Z, constant, count
 from qdiff.lang.observable_input import observable
+from qdiff.lang.parameters import resolve
 from qdiff.lang.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.sim.protocol import Capabilities, Job, Outcomes, Prepared, Readout

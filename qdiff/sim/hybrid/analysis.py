@@ -10,8 +10,8 @@ import numpy as np
 
 from qdiff.lang.observable import Observable
 from qdiff.lang.source import Position
-from qdiff.sim.hybrid import HybridEngine, Solution
-from qdiff.sim.traces import Stack
+from qdiff.sim.hybrid.engine import HybridEngine, Solution
+from qdiff.sim.hybrid.traces import Stack
 
 ROUNDING = 16 * np.finfo(float).eps  # relative error of one operation on a matrix, per row
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.sim import traces
-from qdiff.sim.graph import Graph
-from qdiff.sim.traces import Maps, Stack
-from qdiff.sim.unitaries import Runs
+from qdiff.sim.hybrid import traces
+from qdiff.sim.hybrid.graph import Graph
+from qdiff.sim.hybrid.traces import Maps, Stack
+from qdiff.sim.hybrid.unitaries import Runs
 
 Floats = NDArray[np.float64]
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.sim.graph import Graph
-from qdiff.sim.linear import SparseSystem
-from qdiff.sim.schedule import Stage
-from qdiff.sim.traces import Maps, Stack
+from qdiff.sim.hybrid.graph import Graph
+from qdiff.sim.hybrid.linear import SparseSystem
+from qdiff.sim.hybrid.schedule import Stage
+from qdiff.sim.hybrid.traces import Maps, Stack
 
 LARGEST_DIMENSION = 4
 WORTHWHILE = 4  # vertices that share a trace

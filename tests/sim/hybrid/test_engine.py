@@ -21,11 +21,11 @@ from qdiff.lang.observable_text import parse_observable
 from qdiff.lang.parameters import resolve
 from qdiff.lang.parser import parse
 from qdiff.lang.tree import Program
-from qdiff.sim.analysis import analyze
-from qdiff.sim.hybrid import HybridEngine
+from qdiff.sim.hybrid.analysis import analyze
+from qdiff.sim.hybrid.engine import HybridEngine
 
 CASES: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parent.parent / "reference" / "cases.json").read_text(encoding="utf-8")
+    (Path(__file__).parents[2] / "reference" / "cases.json").read_text(encoding="utf-8")
 )
 
 
@@ -86,8 +86,8 @@ def test_the_other_solvers_agree(sparse_up_to: int) -> None:
         check_engine(HybridEngine(program), observable, params)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qdiff.sim.linear.DENSE_UP_TO", 0)
-        patch.setattr("qdiff.sim.linear.SPARSE_DIMENSION_UP_TO", sparse_up_to)
+        patch.setattr("qdiff.sim.hybrid.linear.DENSE_UP_TO", 0)
+        patch.setattr("qdiff.sim.hybrid.linear.SPARSE_DIMENSION_UP_TO", sparse_up_to)
         check()
 
 
@@ -96,8 +96,8 @@ def test_the_other_solvers_agree(sparse_up_to: int) -> None:
 def test_traces_and_their_matrices_agree(case: tuple[Program, Observable, dict[str, float]]) -> None:
     program, observable, params = case
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qdiff.sim.transfer.LARGEST_DIMENSION", 8)
-        patch.setattr("qdiff.sim.transfer.WORTHWHILE", 1)
+        patch.setattr("qdiff.sim.hybrid.transfer.LARGEST_DIMENSION", 8)
+        patch.setattr("qdiff.sim.hybrid.transfer.WORTHWHILE", 1)
         check_engine(HybridEngine(program), observable, params)
 
 
@@ -106,21 +106,21 @@ def test_traces_and_their_matrices_agree(case: tuple[Program, Observable, dict[s
 def test_gates_by_rows_and_as_matrices_agree(case: tuple[Program, Observable, dict[str, float]]) -> None:
     program, observable, params = case
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("qdiff.sim.unitaries.FULL_UP_TO", 0)
+        patch.setattr("qdiff.sim.hybrid.unitaries.FULL_UP_TO", 0)
         check_engine(HybridEngine(program), observable, params)
 
 
 @pytest.mark.parametrize(
     ("target", "replacement"),
     [
-        ("qdiff.sim.unitaries._generator", lambda gate: -gate.record.generator),
-        ("qdiff.sim.traces.Maps.probability", lambda self, code, toss: 0.5),
-        ("qdiff.sim.schedule._loop", None),
+        ("qdiff.sim.hybrid.unitaries._generator", lambda gate: -gate.record.generator),
+        ("qdiff.sim.hybrid.traces.Maps.probability", lambda self, code, toss: 0.5),
+        ("qdiff.sim.hybrid.schedule._loop", None),
     ],
 )
 def test_a_broken_engine_is_caught(target: str, replacement: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     if replacement is None:
-        from qdiff.sim.schedule import Stage
+        from qdiff.sim.hybrid.schedule import Stage
 
         def replacement(component: set[int], targets: Any) -> Stage:
             return Stage(tuple(sorted(component)), ())  # passes the loop once and forgets the rest
@@ -181,8 +181,8 @@ def test_a_trap_that_is_not_reached_does_no_harm() -> None:
 
 
 def test_a_loop_without_end_in_a_counter_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qdiff.sim.hybrid.LARGEST_GRAPH", 4096)
-    with pytest.raises(EvaluationError, match="does not end|decreases too slowly"):
+    monkeypatch.setattr("qdiff.sim.hybrid.engine.LARGEST_GRAPH", 4096)
+    with pytest.raises(EvaluationError, match=r"does not end|decreases too slowly"):
         solved("qubit: q para: t count: c while c >= 0 do Ry(t)[q]; c++ od", "1", t=0.3)
 
 
@@ -220,7 +220,7 @@ def test_what_has_no_value_is_an_error_with_its_place(
 
 def test_what_is_never_run_need_not_have_a_value() -> None:
     value, gradient = solved(
-        "qubit: q para: t count: c if c = 1 then Ry(1/t)[q] fi; if M[q] = 1 then if flip(1/t) then X[q] fi fi",
+        "qubit: q para: t count: c if c = 1 then Ry(1/t)[q] fi; if M[q] = 1 and flip(1/t) then X[q] fi",
         "Z[q]",
         t=0.0,
     )
@@ -256,6 +256,16 @@ def test_the_memory_limit_counts_the_states_of_all_stores() -> None:
     small = HybridEngine(program, max_memory=16 * 256 * 20)
     with pytest.raises(ResourceError, match="the limit is"):
         small.value({"t": 0.1}, parse_observable("Z[q[0]]"))
+
+
+def test_the_basis_of_an_iterative_solve_is_counted() -> None:
+    text = "qubit: q[4] para: t q := |0>; while M[q[0]] = 1 do Ry(t)[q[0]] od"
+    small = HybridEngine(parse(text), max_memory=16 * 256 * 100)
+    with pytest.raises(ResourceError, match="the limit is"):
+        small.value({"t": 0.1}, parse_observable("Z[q[0]]"))
+    assert (
+        HybridEngine(parse(text), max_memory=16 * 256 * 200).value({"t": 0.1}, parse_observable("1")) == 1.0
+    )
 
 
 def test_results_do_not_depend_on_what_was_computed_before() -> None:

@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from qdiff.lang.gates import known_gates, record
-from qdiff.sim import traces
 from qdiff.sim.flow import Flow, SmallGate
-from qdiff.sim.traces import Maps, ResetMap
-from qdiff.sim.unitaries import FULL_UP_TO, Runs
+from qdiff.sim.hybrid import traces
+from qdiff.sim.hybrid.traces import Maps, ResetMap
+from qdiff.sim.hybrid.unitaries import FULL_UP_TO, Runs
 
 Matrix = NDArray[np.complex128]
 RNG = np.random.default_rng(7)
@@ -131,7 +131,7 @@ def dense(gate: SmallGate, matrix: Matrix, dimension: int, elsewhere: float) -> 
 
 @pytest.mark.parametrize("full_up_to", [0, FULL_UP_TO])
 def test_runs_and_their_gradients(full_up_to: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qdiff.sim.unitaries.FULL_UP_TO", full_up_to)
+    monkeypatch.setattr("qdiff.sim.hybrid.unitaries.FULL_UP_TO", full_up_to)
     qubits, dimension = 4, 16
     flow = Flow(program=None)  # type: ignore[arg-type]
     flow.gates = gates_on(qubits)

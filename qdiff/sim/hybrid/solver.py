@@ -12,11 +12,11 @@ from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
-from qdiff.sim import linear
-from qdiff.sim.graph import Graph
-from qdiff.sim.schedule import Stage
-from qdiff.sim.traces import Maps, Stack
-from qdiff.sim.transfer import Transfer
+from qdiff.sim.hybrid import linear
+from qdiff.sim.hybrid.graph import Graph
+from qdiff.sim.hybrid.schedule import Stage
+from qdiff.sim.hybrid.traces import Maps, Stack
+from qdiff.sim.hybrid.transfer import Transfer
 
 States = dict[int, Stack]  # vertex → stack of matrices, (B, D, D)
 

@@ -12,7 +12,7 @@ from qdiff.lang.evaluate import ValueFailure
 from qdiff.lang.expr import Expr, Parameter, ParameterElement, is_number
 from qdiff.sim.binder import compile_tape
 from qdiff.sim.flow import Flow
-from qdiff.sim.graph import Graph
+from qdiff.sim.hybrid.graph import Graph
 
 Floats = NDArray[np.float64]
 

@@ -25,7 +25,6 @@ from qdiff.errors import EvaluationError
 from qdiff.lang.evaluate import ValueFailure
 from qdiff.lang.expr import Expr
 from qdiff.lang.source import Position
-from qdiff.sim import traces as k
 from qdiff.sim.flow import (
     ABORT,
     END,
@@ -39,9 +38,11 @@ from qdiff.sim.flow import (
     Set,
     Toss,
 )
-from qdiff.sim.schedule import Stage, schedule
-from qdiff.sim.traces import Op
-from qdiff.sim.unitaries import Runs
+from qdiff.sim.hybrid import linear
+from qdiff.sim.hybrid import traces as k
+from qdiff.sim.hybrid.schedule import Stage, schedule
+from qdiff.sim.hybrid.traces import Op
+from qdiff.sim.hybrid.unitaries import Runs
 
 Store = tuple[int, ...]
 
@@ -57,7 +58,7 @@ INT64 = 1 << 63
 FAILURE = -1  # the meeting point of a vertex that stands for an error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """A followed part of a program, without numbers.
 
@@ -70,7 +71,7 @@ class Graph:
         traces: the distinct traces; trace: the one of each vertex (-1 where it was not followed).
         targets: the vertices that the leaves of a vertex's trace lead to.
         runs: the gates of the traces. tosses: (expression, row) of every toss.
-        masks: qubits and kept outcomes of every mask.
+        masks: for every set of outcomes the entries it keeps, (D, D). resets: by bit mask.
         rows: distinct values of the counters that angles and probabilities read, (counters, rows).
         stages: the order in which vertices are solved.
     """
@@ -86,7 +87,8 @@ class Graph:
     targets: list[list[int]]
     runs: Runs
     tosses: list[tuple[int, int]]
-    masks: list[tuple[tuple[int, ...], frozenset[int]]]
+    masks: list[NDArray[np.float64]]
+    resets: dict[int, k.ResetMap]
     rows: NDArray[np.float64]
     stages: list[Stage]
 
@@ -131,10 +133,26 @@ class Explorer:
         self.graphs: dict[int, Graph] = {}
         self._vertex(flow.entry, (0,) * len(flow.counters))
 
-    def graph(self, limit: int) -> Graph:
-        """Return the graph of the first `limit` vertices (fewer if there are no more)."""
+    def follow(self, limit: int) -> None:
+        """Follow vertices until there are `limit` of them, or no more. Nothing large is allocated."""
         while self.waiting and len(self.followed) < limit:
             self._follow(self.waiting.popleft())
+
+    def matrices(self) -> int:
+        """How many matrices of full size it takes to solve what was followed, at most.
+
+        States and observables of all vertices; masks; runs with their adjoints and pieces; the
+        registers of the longest trace and what a sum over it keeps; the basis of an iterative solve.
+        """
+        longest = max((len(ops) for ops in self.traces), default=0)
+        pieces = sum(2 + 2 * len(run) for run in self.runs)
+        iterated = self.flow.loops and self.dimension**2 > linear.DENSE_UP_TO
+        basis = linear.KRYLOV_BASIS if iterated else 0
+        return 2 * len(self.points) + len(self.masks) + pieces + 2 * longest + basis
+
+    def graph(self, limit: int) -> Graph:
+        """Return the graph of the first `limit` vertices (fewer if there are no more)."""
+        self.follow(limit)
         followed = min(limit, len(self.followed))
         if followed not in self.graphs:
             self.graphs[followed] = self._snapshot(followed)
@@ -305,7 +323,13 @@ class Explorer:
             targets=targets_of,
             runs=Runs(self.flow, list(self.instances), list(self.runs), self.dimension),
             tosses=list(self.tosses),
-            masks=list(self.masks),
+            masks=[k.mask(qubits, kept, self.dimension) for qubits, kept in self.masks],
+            resets={
+                op[3]: k.ResetMap.on(op[3], self.dimension)
+                for ops in self.traces
+                for op in ops
+                if op[0] == k.RESET
+            },
             rows=np.array(list(self.rows), dtype=float).reshape(len(self.rows), -1).T,
             stages=schedule(targets_of, trace_of),
         )

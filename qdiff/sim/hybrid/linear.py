@@ -96,8 +96,3 @@ def solve_krylov(apply: Apply, b: Vector) -> Vector:
             "parameters, or takes too many passes on average."
         )
     return np.asarray(x)
-
-
-def krylov_memory(unknowns: int) -> int:
-    """Bytes that the Krylov basis takes."""
-    return 16 * unknowns * (min(KRYLOV_BASIS, unknowns) + 4)

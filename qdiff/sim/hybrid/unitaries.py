@@ -104,13 +104,6 @@ class Runs:
         self.varying = [any(piece.instance >= 0 for piece in pieces) for pieces in self.pieces]
         self.scatter = self._scatter_indices() if dimension <= FULL_UP_TO else None
 
-    @property
-    def matrices(self) -> int:
-        """How many matrices of full size the runs take."""
-        constants = sum(piece.constant is not None for pieces in self.pieces for piece in pieces)
-        gates = 2 * len(self.rotated) if self.scatter is not None else 0
-        return constants + gates + 2 * len(self.pieces)
-
     def _pieces(self, run: Sequence[int], gates: Sequence[SmallGate]) -> list[Piece]:
         pieces: list[Piece] = []
         constant: Matrix | None = None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qdiff.errors import EvaluationError
-from qdiff.sim import linear
+from qdiff.sim.hybrid import linear
 
 RNG = np.random.default_rng(3)
 
@@ -59,7 +59,3 @@ def test_a_sparse_system_gives_what_the_heads_hold() -> None:
     backward = system.solve(np.array([2.0 + 0j]), adjoint=True)
     np.testing.assert_allclose(forward, [2 / (1 - 0.36j)])
     np.testing.assert_allclose(backward, [2 / (1 + 0.36j)])
-
-
-def test_the_basis_is_counted() -> None:
-    assert linear.krylov_memory(4096) == 16 * 4096 * (linear.KRYLOV_BASIS + 4)

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,19 +26,20 @@ from qdiff.errors import EvaluationError, ResourceError
 from qdiff.lang.observable import Observable
 from qdiff.lang.pauli_algebra import matrix as operator_matrix
 from qdiff.lang.tree import Program
-from qdiff.sim import traces
-from qdiff.sim.angles import Angles, Numbers
-from qdiff.sim.correlate import Correlations, correlate
 from qdiff.sim.flow import Flow, lower
-from qdiff.sim.graph import Explorer, Graph
-from qdiff.sim.solver import Solver, States
-from qdiff.sim.traces import Maps, ResetMap
-from qdiff.sim.unitaries import Unitaries
+from qdiff.sim.hybrid import traces
+from qdiff.sim.hybrid.angles import Angles, Numbers
+from qdiff.sim.hybrid.correlate import Correlations, correlate
+from qdiff.sim.hybrid.graph import Explorer, Graph
+from qdiff.sim.hybrid.solver import Solver, States
+from qdiff.sim.hybrid.traces import Maps
+from qdiff.sim.hybrid.unitaries import Unitaries
 
 FIRST_LIMIT = 64  # vertices followed at first; doubled until the mass outside does not matter
 LARGEST_GRAPH = 1 << 17
 SLOW_FROM, SLOWEST = 1024, 1.1
 TAIL_TOLERANCE = 1e-13
+KEPT_EXPLORERS = 16  # graphs for as many values of the compared parameters
 NEGLIGIBLE_MASS = 1e-12  # less mass than this on a failing path is rounding, not an outcome
 LOST_MASS = 1e-9
 DEFAULT_MEMORY = 4 << 30
@@ -74,8 +76,7 @@ class HybridEngine:
         self.dimension = 1 << len(program.qubits)
         self._explorers: dict[tuple[float, ...], Explorer] = {}
         self._angles: dict[tuple[tuple[str, ...], tuple[int, ...]], Angles] = {}
-        self._constants: dict[int, tuple[list[NDArray[np.float64]], dict[int, ResetMap]]] = {}
-        self._ends: dict[tuple[int, Observable], States] = {}
+        self._ends: WeakKeyDictionary[Graph, dict[Observable, States]] = WeakKeyDictionary()
 
     @cached_property
     def flow(self) -> Flow:
@@ -118,6 +119,8 @@ class HybridEngine:
         explorer = self._explorer(parameters)
         limit, before = FIRST_LIMIT, 1.0
         while True:
+            explorer.follow(limit)
+            self._require_memory(explorer.matrices())
             solution = self._solve(explorer, explorer.graph(limit), parameters, tuple(wrt))
             if solution.graph.complete or self._tail(solution, observable) <= TAIL_TOLERANCE:
                 break
@@ -143,33 +146,22 @@ class HybridEngine:
         }
         key = tuple(compared.values())
         if key not in self._explorers:
+            if len(self._explorers) == KEPT_EXPLORERS:
+                del self._explorers[next(iter(self._explorers))]  # the oldest
             self._explorers[key] = Explorer(self.flow, compared)
         return self._explorers[key]
 
     def _solve(
         self, explorer: Explorer, graph: Graph, parameters: Mapping[str, float], wrt: tuple[str, ...]
     ) -> Solution:
-        # States and observables of every vertex, a trace's registers and what a sum over it keeps.
-        longest = max((len(ops) for ops in graph.traces), default=0)
-        self._require_memory(2 * len(graph.stores) + graph.runs.matrices + 2 * longest)
         key = (wrt, tuple(explorer.angle_counters))
         if key not in self._angles:
             self._angles[key] = Angles(explorer.flow, explorer.angle_counters, wrt)
         numbers = self._angles[key].at(parameters, graph)
         unitaries = graph.runs.at(numbers.angles)
-        masks, resets = self._constant_maps(graph)
-        maps = Maps(unitaries.runs, unitaries.adjoints, masks, resets, numbers.probabilities)
+        maps = Maps(unitaries.runs, unitaries.adjoints, graph.masks, graph.resets, numbers.probabilities)
         solver = Solver(graph, maps, self.dimension)
         return Solution(graph, numbers, unitaries, maps, solver, solver.push_forward())
-
-    def _constant_maps(self, graph: Graph) -> tuple[list[NDArray[np.float64]], dict[int, ResetMap]]:
-        if id(graph) not in self._constants:  # an explorer keeps its graphs, so ids stay unique
-            resets = {op[3] for ops in graph.traces for op in ops if op[0] == traces.RESET}
-            self._constants[id(graph)] = (
-                [traces.mask(qubits, kept, self.dimension) for qubits, kept in graph.masks],
-                {bits: ResetMap.on(bits, self.dimension) for bits in resets},
-            )
-        return self._constants[id(graph)]
 
     def _require_memory(self, matrices: int, qualifier: str = "") -> None:
         needed = 16 * self.dimension**2 * matrices
@@ -194,13 +186,11 @@ class HybridEngine:
 
     def _at_ends(self, graph: Graph, observable: Observable) -> States:
         """The observable at the store of every end."""
-        key = (id(graph), observable)
-        if key not in self._ends:
-            self._ends[key] = {
-                v: a[None]
-                for v, a in zip(graph.ends, self._operators(observable, graph, graph.ends), strict=True)
-            }
-        return self._ends[key]
+        known = self._ends.setdefault(graph, {})
+        if observable not in known:
+            operators = self._operators(observable, graph, graph.ends)
+            known[observable] = {v: a[None] for v, a in zip(graph.ends, operators, strict=True)}
+        return known[observable]
 
     def _operators(self, observable: Observable, graph: Graph, vertices: Sequence[int]) -> list[traces.Stack]:
         matrices: dict[object, traces.Stack] = {}
