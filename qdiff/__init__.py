@@ -19,7 +19,7 @@ from qdiff.lang.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.objective import Objective, expectation
 from qdiff.sampling import Samples, sample
-from qdiff.sim.analysis import Analysis
+from qdiff.sim.hybrid.analysis import Analysis
 from qdiff.train import LBFGSB, Adam, GradientDescent, TrainingResult, maximize, minimize
 
 __version__ = "0.1.0"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import NoReturn
+from typing import NoReturn, assert_never, get_args
 
 from qdiff.lang import tree
 from qdiff.lang.advice import warnings_of as warnings_of
@@ -22,6 +22,7 @@ from qdiff.lang.syntax import Fault
 from qdiff.lang.walk import blocks_of
 
 DEEPEST = 500
+STATEMENTS = get_args(tree.Statement)
 CERTAINLY_FLAT = 100  # levels whose text has fewer than 500 nested brackets and signs
 CERTAINLY_DEEP = 5000  # levels whose text has more
 WIDEST_STORED_MEASUREMENT = 63  # bits of a counter that is not negative
@@ -72,6 +73,8 @@ class _Checker:
             if statement is None:
                 pending.pop()
                 continue
+            if not isinstance(statement, STATEMENTS):
+                self.refuse(f"expected a statement, got {statement!r}.", None)
             depth = len(pending) - 1
             if depth > DEEPEST:
                 self.refuse(f"statements are nested more than {DEEPEST} deep.", statement.pos)
@@ -90,8 +93,8 @@ class _Checker:
             # Deep enough that the brackets of its text may be nested too deep for the parser.
             try:
                 scan_depth(head_text(statement))
-            except Fault as fault:
-                self.refuse(fault.message, statement.pos)
+            except Fault:
+                self.refuse(f"nested more than {DEEPEST} deep once all brackets are written.", statement.pos)
 
     def _statement(self, statement: tree.Statement, depth: int) -> None:
         pos = statement.pos
@@ -123,7 +126,7 @@ class _Checker:
                 self.condition(condition, depth, pos)
                 self.block(body, "the loop", pos)
             case _:
-                self.refuse(f"expected a statement, got {statement!r}.", None)
+                assert_never(statement)
 
     def gate(self, gate: tree.Gate) -> None:
         if not is_gate(gate.name):
@@ -138,6 +141,8 @@ class _Checker:
         if len(gate.targets) != entry.targets:
             wanted = plural(entry.targets, "target")
             self.refuse(f"gate `{gate.name}` acts on {wanted}, got {len(gate.targets)}.", gate.pos)
+        self.names(gate.controls, gate.pos)
+        self.names(gate.targets, gate.pos)
         self.declared((*gate.controls, *gate.targets), f"gate `{gate.name}`", gate.pos)
         for angle in gate.angles:
             self.expressions.real(angle, gate.pos)
@@ -201,13 +206,16 @@ class _Checker:
             raise self.expressions.undeclared("counter", name, self.program.counters, pos)
 
     def measured(self, qubits: Sequence[str], pos: Position | None) -> None:
+        self.names(qubits, pos)
         if not qubits:
             self.refuse("a measurement lists no qubits.", pos)
         self.declared(qubits, "one measurement", pos)
 
-    def declared(self, qubits: Sequence[str], what: str, pos: Position | None) -> None:
+    def names(self, qubits: Sequence[str], pos: Position | None) -> None:
         if not isinstance(qubits, tuple):
             self.refuse(f"qubits are given as a tuple of names, got {qubits!r}.", pos)
+
+    def declared(self, qubits: Sequence[str], what: str, pos: Position | None) -> None:
         for qubit in qubits:
             if qubit not in self.qubits:
                 raise self.expressions.undeclared("qubit", qubit, self.program.qubits, pos)

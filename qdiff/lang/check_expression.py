@@ -30,8 +30,6 @@ class ExpressionChecker:
         self.counters = frozenset(program.counters)
         self.arrays = {register.name: register.size for register in program.parameter_registers}
         self.tallest = 0
-        self._passed: dict[tuple[int, bool], Expr] = {}  # holds them, so that no id is given twice
-        self._sizes: dict[int, tuple[int, int]] = {}
 
     def real(self, expression: Expr, pos: Position | None) -> None:
         """Check an angle, a probability or a side of a comparison."""
@@ -51,32 +49,34 @@ class ExpressionChecker:
         raise refusal(self.program.source, message, pos, hint)
 
     def _check(self, expression: Expr, pos: Position | None, integer: bool) -> None:
+        # Height and number of nodes of each operation, by object: a shared operand is checked once.
+        sizes: dict[tuple[int, bool], tuple[int, int]] = {}
         pending = [(expression, integer, False)]
         while pending:
             node, integer, ready = pending.pop()
             if ready:
                 children = node.children()
                 self._normal(node, children, node.pos or pos)
-                self._measure(node, children, node.pos or pos)
-                self._passed[id(node), integer] = node
-            elif (id(node), integer) not in self._passed:
+                inner = integer or isinstance(node, ex.ParameterElement)
+                height = nodes = 1
+                for child in children:
+                    below, inside = sizes.get((id(child), inner), (1, 1))
+                    height = max(height, below + 1)
+                    nodes += inside
+                if nodes > MOST_NODES:
+                    self._refuse(f"an expression has more than {MOST_NODES} nodes.", pos)
+                self.tallest = max(self.tallest, height)
+                sizes[id(node), integer] = height, nodes
+            elif (id(node), integer) not in sizes:
                 if not isinstance(node, Expr):
                     hint = "A number is written `expr.number(0.5)`."
                     self._refuse(f"expected an expression, got {node!r}.", pos, hint)
                 self._kind(node, node.pos or pos, integer)
-                pending.append((node, integer, True))
-                inner = integer or isinstance(node, ex.ParameterElement)
-                pending.extend((child, inner, False) for child in node.children())
-        self.tallest = max(self.tallest, self._sizes[id(expression)][0])
-
-    def _measure(self, node: Expr, children: tuple[Expr, ...], pos: Position | None) -> None:
-        """Note the height of an expression and the number of nodes that its text has."""
-        sizes = [self._sizes[id(child)] for child in children]
-        height = 1 + max((height for height, _ in sizes), default=0)
-        nodes = 1 + sum(nodes for _, nodes in sizes)
-        if nodes > MOST_NODES:
-            self._refuse(f"an expression has more than {MOST_NODES} nodes.", pos)
-        self._sizes[id(node)] = height, nodes
+                children = node.children()
+                if children:
+                    pending.append((node, integer, True))
+                    inner = integer or isinstance(node, ex.ParameterElement)
+                    pending.extend([(child, inner, False) for child in children])
 
     def _kind(self, node: Expr, pos: Position | None, integer: bool) -> None:
         """Refuse a node that cannot stand here, whatever its operands."""
@@ -112,7 +112,7 @@ class ExpressionChecker:
                 self._refuse(f"`{type(node).__name__}` is not a kind of expression.", pos)
 
     def _number(self, value: int | float, pos: Position | None, integer: bool) -> None:
-        if type(value) not in (int, float) or not math.isfinite(min(value, LARGEST_LITERAL)):
+        if type(value) not in (int, float) or (isinstance(value, float) and not math.isfinite(value)):
             self._refuse(f"a number is a finite int or float, got {value!r}.", pos)
         if math.copysign(1, value) < 0:
             self._refuse(f"a Number is not negative, got {value!r}.", pos, "Use `expr.number(value)`.")
@@ -125,8 +125,6 @@ class ExpressionChecker:
 
     def _normal(self, node: Expr, children: tuple[Expr, ...], pos: Position | None) -> None:
         """Refuse a node that its constructor function would have written in another way."""
-        if not children:
-            return
         other = rebuild(node, list(children))
         same = type(other) is type(node) and all(map(_is, other.children(), children))
         if not same or len(other.children()) != len(children):

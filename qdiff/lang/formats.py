@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeAlias, TypeVar
 
 from qdiff.errors import QdiffError, did_you_mean, listed
+from qdiff.lang.printer import program_text
 from qdiff.lang.tree import Program
 
 F = TypeVar("F")
@@ -87,3 +88,4 @@ def _loaded(point: EntryPoint, kind: str) -> F:  # type: ignore[type-var]
 
 readers: Registry[Reader] = Registry("reader", lambda name: name.startswith("."))
 writers: Registry[Writer] = Registry("writer", lambda name: not name.startswith("."))
+writers.register("text", program_text)

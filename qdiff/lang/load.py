@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from qdiff.errors import QdiffError
+from qdiff.errors import QdiffError, listed
 from qdiff.lang.formats import readers
 from qdiff.lang.parser import parse
 from qdiff.lang.scan import LARGEST_TEXT
@@ -23,7 +23,11 @@ def load(path: str | os.PathLike[str]) -> Program:
     """
     where = Path(path)
     text = read_text(where)
-    return readers.find(where.suffix.lower())(text, where.name)
+    if not where.suffix:
+        raise QdiffError(
+            f"`{where}` has no suffix, which says how to read it. Known: {listed(readers.names())}."
+        )
+    return readers.find(where.suffix.lower())(text, str(where))
 
 
 def read_text(path: Path) -> str:

@@ -19,7 +19,7 @@ from qdiff.lang.source import Position
 from qdiff.lang.syntax import Element, Expression, Fault, Name, Operation, place
 
 OPERATORS = {"X": X, "Y": Y, "Z": Z, "P0": P0, "P1": P1}
-MOST_EXPANDED = 1_000_000  # pairs of terms in one product
+MOST_EXPANDED = 40_000  # pairs of terms in one product
 
 Value: TypeAlias = float | Observable
 

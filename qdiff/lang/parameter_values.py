@@ -110,8 +110,8 @@ class Collected:
             return f"`{name}` does not exist: `{array.name}` is {size}"
         if name in self._program.counters:
             return f"`{name}` is a counter, not a parameter"
-        hint = did_you_mean(name, self._registers).replace("Did you mean", ", did you mean").rstrip("?")
-        return f"`{name}` is not a parameter{hint}"
+        hint = did_you_mean(name, self._registers)
+        return f"`{name}` is not a parameter{f' (d{hint[1:]})' if hint else ''}"
 
     def finish(self, wanted: Sequence[str] = ()) -> None:
         """Raise if anything is wrong, or one of `wanted` has no value.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from qdiff.errors import ParameterError, did_you_mean, listed
 from qdiff.lang.parameter_values import Collected, declared, described, is_sequence
 from qdiff.lang.tree import Program
 
-_PLAIN = frozenset({float, int})
+_PLAIN = frozenset({float, int, np.float64})
 
 
 def resolve(program: Program, params: object, *, names: Sequence[str] | None = None) -> dict[str, float]:
@@ -34,27 +35,37 @@ def resolve(program: Program, params: object, *, names: Sequence[str] | None = N
 def _fast(program: Program, params: object, names: Sequence[str] | None) -> dict[str, float] | None:
     """The values where nothing needs a closer look: an objective calls this at every evaluation."""
     every = program.parameters
-    if type(params) is dict:
+    values: Sequence[object]
+    if isinstance(params, dict):
         if len(params) != len(every):
             return None
         try:
             values = [params[name] for name in every]
         except KeyError:
             return None
-    elif type(params) is np.ndarray and params.ndim == 1 and params.dtype == np.float64:
-        order = program.trainable if names is None else names
-        if len(order) != len(every) or len(params) != len(every):
-            return None
-        every = tuple(order)
-        values = params.tolist()
     else:
-        return None
+        order = program.trainable if names is None else names
+        if isinstance(params, np.ndarray) and params.ndim == 1 and params.dtype == np.float64:
+            values = params.tolist()
+        elif isinstance(params, list | tuple):
+            values = params
+        else:
+            return None
+        if len(values) != len(every) or len(order) != len(every):
+            return None
+        if names is not None:
+            given = dict(zip(names, values, strict=True))
+            if given.keys() != frozenset(every):
+                return None
+            values = [given[name] for name in every]
+    return _floats(every, values) if _PLAIN.issuperset(map(type, values)) else None
+
+
+def _floats(names: Sequence[str], values: Sequence[Any]) -> dict[str, float] | None:
     try:
-        if _PLAIN.issuperset(map(type, values)) and all(map(math.isfinite, values)):
-            return dict(zip(every, map(float, values), strict=True))
+        return dict(zip(names, map(float, values), strict=True)) if all(map(math.isfinite, values)) else None
     except OverflowError:  # an integer beyond the floats
-        pass
-    return None
+        return None
 
 
 def _checked(program: Program, params: object, names: Sequence[str] | None) -> dict[str, float]:

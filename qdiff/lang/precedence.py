@@ -27,6 +27,7 @@ LEVELS = (
     frozenset({"^"}),
 )
 OR, AND, NOT, COMPARE, SUM, PRODUCT, POWER = range(7)
+_LEVEL_OF = {text: level for level, texts in enumerate(LEVELS) for text in texts}
 
 
 class Operator(Protocol):
@@ -56,7 +57,10 @@ def grouped(operands: Sequence[Operand], operators: Sequence[Operator]) -> Expre
     Raises:
         Fault: a `not` where only a number can stand, or a chain of comparisons.
     """
-    return _level(OR, operands, operators)
+    if any(isinstance(operand, Signed) for operand in operands):
+        return _level(OR, operands, operators)
+    # Nothing binds less than the loosest operator: the levels below it have nothing to do.
+    return _level(min((_LEVEL_OF[o.text] for o in operators), default=POWER), operands, operators)
 
 
 def _level(level: int, operands: Sequence[Operand], operators: Sequence[Operator]) -> Expression:

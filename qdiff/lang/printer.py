@@ -62,8 +62,8 @@ def _write(block: tree.Block, depth: int, lines: list[str]) -> None:
                 if otherwise or not arms:
                     labelled.append(("else", otherwise or (tree.Skip(),)))
                 for k, (label, body) in enumerate(labelled):
-                    lines.append(f"{indent}{'| ' if k else ''}{label}:")
-                    _write(body, depth + 1, lines)
+                    lines.append(f"{indent}{INDENT}{'| ' if k else ''}{label}:")
+                    _write(body, depth + 2, lines)
                 lines.append(f"{indent}esac")
             case tree.While(body=body):
                 lines.append(f"{indent}{head_text(statement)} do")

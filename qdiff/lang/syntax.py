@@ -6,6 +6,7 @@ may be a condition, a number or a qubit; which of them is decided by where it st
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, assert_never
@@ -14,15 +15,25 @@ from qdiff.lang import expr as ex
 from qdiff.lang import tree
 from qdiff.lang.source import Position
 
+LONGEST_QUOTED = 60
+_QUOTED = re.compile(r"`([^`]*)`")
+
 
 class Fault(Exception):
-    """A text that is refused: what is wrong, where, and what to do. Becomes a QdiffSyntaxError."""
+    """A text that is refused: what is wrong, where, and what to do. Becomes a QdiffSyntaxError.
+
+    What is quoted from the text between backticks is shortened: a name may be megabytes long.
+    """
 
     def __init__(self, message: str, pos: Position, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = _QUOTED.sub(_shortened, message)
+        super().__init__(self.message)
         self.pos = pos
-        self.hint = hint
+        self.hint = _QUOTED.sub(_shortened, hint)
+
+
+def _shortened(quoted: re.Match[str]) -> str:
+    return quoted[0] if len(quoted[1]) <= LONGEST_QUOTED else f"`{quoted[1][:LONGEST_QUOTED]}…`"
 
 
 # --- Expressions --------------------------------------------------------------------------------

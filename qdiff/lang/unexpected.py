@@ -84,6 +84,8 @@ def _instead_of(character: str) -> str:
     if plain is None:
         normal = unicodedata.normalize("NFKD", character)
         plain = "".join(c for c in normal if c.isascii() and c.isprintable())
+        if plain and "<super>" in unicodedata.decomposition(character):
+            plain = f"^{plain}"
     if plain == " ":
         return "A plain space was probably meant."
     if plain:
@@ -114,7 +116,7 @@ _WORDS = {
     "_COLON": "`:`", "_BECOMES": "`:=`", "_INCREMENT": "`++`", "_RANGE": "`..`", "_BAR": "`|`",
     "LPAR": "`(`", "RPAR": "`)`", "_LSQB": "`[`", "RSQB": "`]`", "_LBRACE": "`{`", "_RBRACE": "`}`",
     "KET": "`|0>`", "NAME": "a name", "INTEGER": "an integer", "ELSE": "`else`", "_FI": "`fi`", "_OD": "`od`",
-    "_ESAC": "`esac`", "$END": "the end of the text",
+    "_ESAC": "`esac`",
 }  # fmt: skip
 
 
@@ -129,7 +131,7 @@ def unexpected_token(text: str, kind: str, found: str, offset: int, accepts: fro
     if kind == "$END":
         offset = _end_of_content(text)
         if offset == 0:
-            return Fault("the text is empty: it holds no statement.", Position(1, 1))
+            return Fault("the text is empty.", Position(1, 1))
     expected = _expected(accepts)
     what = "the text ends" if kind == "$END" else f"found `{found}`"
     pos = position_at(text, offset, max(1, len(found)))
@@ -144,6 +146,8 @@ def _expected(accepts: frozenset[str]) -> str:
             groups.append(word)
             rest -= group
     words = [word for name, word in _WORDS.items() if name in rest] + groups
+    if "$END" in accepts or not accepts:
+        words.append("the end of the text")
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
@@ -265,8 +269,10 @@ def _hint_on_token(kind: str, found: str, accepts: frozenset[str]) -> str:
             return "Is `then` missing before it?"
         case _ if kind in _STATEMENT and "_DO" in accepts:
             return "Is `do` missing before it?"
-        case "NAME" | "PI" | "FUNCTION" if "OPERATOR" in accepts:
+        case "NAME" | "PI" | "FUNCTION" if "OPERATOR" in accepts and accepts & {"RPAR", "RSQB"}:
             return "A product is written with `*`, as in `2*t`."
+        case "_COMMA" if "_SEMICOLON" in accepts:
+            return "Statements are separated by `;`."
         case _:
             return ""
 

@@ -31,6 +31,7 @@ class Ran:
 def folder(tmp_path, monkeypatch) -> Path:
     """A folder to work in, with two programs."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
     (tmp_path / "walk.qprog").write_text(WALK)
     (tmp_path / "turn.qprog").write_text(TURN)
     return tmp_path

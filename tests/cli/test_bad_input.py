@@ -84,7 +84,7 @@ evaluating = pytest.mark.parametrize("command", EVALUATING, ids=" ".join)
         (("t=1", "w=1,2,3"), "`w` is an array of 2, got 3 values"),
         (("t=1,2", "w=1,2"), "`t` is one number, got 2 values"),
         (("t=1", "w=1,2", "x=3"), "`x` is not a parameter"),
-        (("t=1", "w=1,2", "T=3"), "`T` is not a parameter, did you mean `t`"),
+        (("t=1", "w=1,2", "T=3"), "`T` is not a parameter (did you mean `t`?)"),
         (("t=1", "w=1,2", "w[2]=3"), "`w[2]` does not exist: `w` is an array of 2"),
         (("t=1", "w=1,2", "c=3"), "`c` is a counter, not a parameter"),
         (("t=1", "w=1,2", "т=3"), "`т` is not a parameter"),
