@@ -89,6 +89,12 @@ def test_a_compared_parameter_is_refused(f: qd.Objective) -> None:
     [
         ("Z[s]", "The observable `Z[s]` names the qubit `s`, which is not declared. Declared: q, r."),
         ("d", "names the counter `d`, which is not declared. Declared: c."),
+        ("t*Z[q]", "The observable `t*Z[q]` names the parameter `t`: it may depend on qubits and counters"),
+        (
+            "q",
+            "The observable `q` names the qubit `q` as if it were a counter. Say what is read there: `Z[q]`",
+        ),
+        ("Z[c]", "The observable `Z[c]` applies an operator to `c`, which is a counter: write `c`."),
         (1j * qd.X("q"), "is not Hermitian: its expectation is not real."),
         (3.0, "An observable is a text, an Observable (qd.Z, qd.count, …) or a SparsePauliOp; got float."),
         (

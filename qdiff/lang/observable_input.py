@@ -58,10 +58,33 @@ def observable_of(program: Program, value: object, qubits: Sequence[str] | None 
             )
         qubits = program.qubits
     found = observable(value, qubits)
+    _refuse_other_kinds(found, program)
     found.check_names(program.qubits, program.counters)
     if not found.is_hermitian:
         raise QdiffError(f"The observable `{found}` is not Hermitian: its expectation is not real.")
     return found
+
+
+def _refuse_other_kinds(found: Observable, program: Program) -> None:
+    """Refuse a name that the program declares, but as something else."""
+    arrays = {register.name for register in program.parameter_registers}
+    for name in found.counters:
+        if name in program.parameters or name in arrays:
+            raise QdiffError(
+                f"The observable `{found}` names the parameter `{name}`: it may depend on qubits and "
+                "counters only. Multiply the expectation by a parameter afterwards."
+            )
+        if name in program.qubits:
+            raise QdiffError(
+                f"The observable `{found}` names the qubit `{name}` as if it were a counter. Say what is "
+                f"read there: `Z[{name}]`, `P1[{name}]`, …"
+            )
+    for name in found.qubits:
+        if name in program.counters:
+            raise QdiffError(
+                f"The observable `{found}` applies an operator to `{name}`, which is a counter: write "
+                f"`{name}`."
+            )
 
 
 def _is_qiskit(value: object) -> bool:

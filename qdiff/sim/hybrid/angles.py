@@ -13,6 +13,7 @@ from qdiff.lang.expr import Expr, Parameter, ParameterElement, is_number
 from qdiff.sim.binder import compile_tape
 from qdiff.sim.flow import Flow
 from qdiff.sim.hybrid.graph import Graph
+from qdiff.sim.hybrid.perturbed import Slopes
 
 Floats = NDArray[np.float64]
 
@@ -92,6 +93,14 @@ class Numbers:
         result = np.zeros(len(self.source.wrt))
         np.add.at(result, self.source.pair_parameters, by_pair)
         return result
+
+    def slopes(self, *, gates: bool) -> Slopes:
+        """Return the largest |∂expression/∂wrt| of every gate (0 without `gates`) and every toss."""
+        largest = np.zeros((self.count, self.graph.rows.shape[1]))
+        finite = np.where(np.isfinite(self.derivatives), np.abs(self.derivatives), 1.0)
+        np.maximum.at(largest, self.source.pair_expressions, finite)
+        of_gates = largest[self.gate_places]
+        return Slopes(of_gates if gates else np.zeros_like(of_gates), largest[self.toss_places])
 
     def _by_expression(self, gates: Floats, tosses: Floats) -> Floats:
         """Sum a quantity of gates and tosses by expression and row."""

@@ -14,8 +14,8 @@ with unbounded loops" (2023).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from weakref import WeakKeyDictionary
 
@@ -31,6 +31,7 @@ from qdiff.sim.hybrid import traces
 from qdiff.sim.hybrid.angles import Angles, Numbers
 from qdiff.sim.hybrid.correlate import Correlations, correlate
 from qdiff.sim.hybrid.graph import Explorer, Graph
+from qdiff.sim.hybrid.perturbed import Injections, injections
 from qdiff.sim.hybrid.solver import Solver, States
 from qdiff.sim.hybrid.traces import Maps
 from qdiff.sim.hybrid.unitaries import Unitaries
@@ -43,6 +44,7 @@ KEPT_EXPLORERS = 16  # graphs for as many values of the compared parameters
 NEGLIGIBLE_MASS = 1e-12  # less mass than this on a failing path is rounding, not an outcome
 LOST_MASS = 1e-9
 DEFAULT_MEMORY = 4 << 30
+FROM_SHOTS = "f.estimate(params, shots=…), --shots on the command line"
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,7 @@ class Solution:
 
     def mass(self, vertices: Sequence[int]) -> float:
         """Total probability at some vertices."""
-        stacks = [self.states[v] for v in vertices if v in self.states]
-        return float(np.einsum("bii->", np.concatenate(stacks)).real) if stacks else 0.0
+        return _mass(self.states, vertices)
 
 
 class HybridEngine:
@@ -122,9 +123,11 @@ class HybridEngine:
             explorer.follow(limit)
             self._require_memory(explorer.matrices())
             solution = self._solve(explorer, explorer.graph(limit), parameters, tuple(wrt))
-            if solution.graph.complete or self._tail(solution, observable) <= TAIL_TOLERANCE:
+            if solution.graph.complete:
                 break
-            outside = solution.mass(solution.graph.frontier)
+            tail, outside = self._outside(solution, observable)
+            if tail <= TAIL_TOLERANCE:
+                break
             untouched = outside > 1 - LOST_MASS  # a long way before the first run can end
             # A mass that falls geometrically is squared when twice as many stores are followed.
             slow = limit >= SLOW_FROM and not untouched and outside >= before**SLOWEST
@@ -132,7 +135,7 @@ class HybridEngine:
                 raise EvaluationError(
                     f"After following {limit} combinations of loop and counters, runs still go on to others "
                     f"with probability {outside:.1e}, which decreases too slowly. If the program ends at "
-                    "all, estimate from shots: f.estimate(params, shots=…)."
+                    f"all, estimate from shots: {FROM_SHOTS}."
                 )
             limit, before = min(LARGEST_GRAPH, limit * (8 if untouched else 2)), outside
         self._refuse_failures(solution)
@@ -170,7 +173,7 @@ class HybridEngine:
                 f"The exact engine needs {qualifier}{_gigabytes(needed)} for density operators on "
                 f"{len(self.program.qubits)} qubits; the limit is {_gigabytes(self.max_memory)}. "
                 "Raise it (qd.expectation(…, max_memory=bytes)), use fewer qubits or smaller counters, "
-                "or estimate from shots: f.estimate(params, shots=…)."
+                f"or estimate from shots: {FROM_SHOTS}."
             )
 
     # --- sums and checks ---
@@ -208,22 +211,56 @@ class HybridEngine:
         """The values of the program's counters at a vertex."""
         return dict(zip(self.program.counters, graph.stores[vertex], strict=False))
 
-    def _tail(self, solution: Solution, observable: Observable) -> float:
-        """What the mass outside may still add: mass × growth of the observable × number of visits."""
+    def _outside(self, solution: Solution, observable: Observable) -> tuple[float, float]:
+        """What was not followed: how much it may still add, and the share of the mass that is there.
+
+        Mass × growth of the observable × number of visits, of the states and, where derivatives are
+        asked for, of what they carry: a branch of probability 0 may matter to a derivative.
+        """
         graph = solution.graph
-        tail = sum(
-            solution.mass([v]) * (1 + observable.norm_bound(self.store(graph, v))) for v in graph.frontier
-        )
-        return tail * (1 + solution.mass(graph.followed))
+        growth = {v: 1 + observable.norm_bound(self.store(graph, v)) for v in graph.frontier}
+        visits = 1 + solution.mass(graph.followed)
+        tail, share = 0.0, solution.mass(graph.frontier)
+        carried = [solution.states]
+        if len(solution.numbers.source.wrt):
+            perturbed, injected = self._perturbed(solution, gates=True)
+            entering = _mass(injected.sources, injected.sources)
+            share = max(share, _mass(perturbed, graph.frontier) / max(1.0, entering))
+            carried.append(perturbed)
+        for states in carried:
+            tail += visits * sum(g * _mass(states, [v]) for v, g in growth.items())
+        return tail, share
+
+    def _perturbed(self, solution: Solution, *, gates: bool) -> tuple[States, Injections]:
+        """What derivatives carry to every vertex, and what they inject; without `gates`, those of flips."""
+        slopes = solution.numbers.slopes(gates=gates)
+        injected = injections(solution.graph, solution.maps, solution.unitaries, solution.states, slopes)
+        # A solver of its own: residuals and applications belong to the states.
+        return Solver(solution.graph, solution.maps, self.dimension).push_forward(injected.sources), injected
 
     def _refuse_failures(self, solution: Solution) -> None:
-        """Raise the error of a path that is really taken."""
-        for vertex, error in solution.graph.failures.items():
-            if solution.mass([vertex]) > NEGLIGIBLE_MASS:
-                raise error
-        if solution.numbers.failing:
-            found = self.correlations(solution)
-            solution.numbers.refuse(found.gates(solution.graph.runs), found.tosses, NEGLIGIBLE_MASS)
+        """Raise the error of a path that is really taken, by the states or by the derivative of a flip.
+
+        At a branch whose probability comes from gates, a probability of 0 is a minimum, so that nothing
+        of a derivative goes there; a flip sends its derivative into both branches.
+        """
+        graph, numbers = solution.graph, solution.numbers
+        if not graph.failures and not numbers.failing:
+            return
+        carried: list[tuple[States, Injections | None]] = [(solution.states, None)]
+        if len(numbers.source.wrt) and graph.tosses:
+            carried.append(self._perturbed(solution, gates=False))
+        for states, injected in carried:
+            for vertex, error in graph.failures.items():
+                if _mass(states, [vertex]) > NEGLIGIBLE_MASS:
+                    raise error
+            if numbers.failing:
+                found = correlate(graph, solution.maps, states, None, self.dimension)
+                if injected is not None:
+                    found = replace(
+                        found, runs=found.runs + injected.runs, tosses=found.tosses + injected.tosses
+                    )
+                numbers.refuse(found.gates(graph.runs), found.tosses, NEGLIGIBLE_MASS)
 
     def _refuse_lost_mass(self, solution: Solution) -> None:
         """Raise where runs neither end nor abort: then the equations have no solution, or a wrong one."""
@@ -233,9 +270,16 @@ class HybridEngine:
         if not abs(lost) <= LOST_MASS:
             raise EvaluationError(
                 f"A loop does not end: with probability {lost:.3g} a run neither ends nor aborts at these "
-                "parameters."
+                f"parameters. (Or it takes so many passes, {solution.mass(graph.followed):.3g} here, that "
+                "rounding hides its end.)"
             )
 
 
+def _mass(states: States, vertices: Iterable[int]) -> float:
+    stacks = [states[v] for v in vertices if v in states]
+    return float(np.einsum("bii->", np.concatenate(stacks)).real) if stacks else 0.0
+
+
 def _gigabytes(size: int) -> str:
-    return f"{size / 2**30:.3g} GiB"
+    doublings = size.bit_length() - 1
+    return f"{size / 2**30:.3g} GiB" if doublings < 80 else f"about 2^{doublings - 30} GiB"

@@ -37,11 +37,16 @@ class Solver:
         self.applications = 0
         self.residuals: list[Stack] = []
 
-    def push_forward(self) -> States:
-        """Return the visit states of all vertices that can be reached."""
+    def push_forward(self, sources: States | None = None) -> States:
+        """Return the visit states of all vertices that can be reached.
+
+        Args:
+            sources: what enters at each vertex; the state |0…0> at vertex 0 if left out.
+        """
         start = np.zeros((1, self.dimension, self.dimension), dtype=complex)
         start[0, 0, 0] = 1.0
-        states: States = {0: start}
+        states: States = {0: start} if sources is None else dict(sources)
+        self.residuals = []
         for stage in self.graph.stages:
             if stage.heads:
                 self._loop_forward(stage, states)

@@ -201,6 +201,33 @@ class Unitaries:
         embedding.apply(small.T, m.T)  # m V = (Vᵀ mᵀ)ᵀ, in place on the transposed view
         return m
 
+    def injection(self, run: int, state: Matrix, slopes: NDArray[np.float64]) -> Matrix | None:
+        """Return Σ slope · ½ (R + K R K) over the rotated gates of a run, R its state after the run.
+
+        K is the generator of a gate carried to the end of the run; None stands for zero.
+        """
+        result: Matrix | None = None
+        for instance, k in self._carried_generators(run):
+            if slopes[instance]:
+                part = 0.5 * slopes[instance] * (state + k @ state @ k)
+                result = part if result is None else result + part
+        return result
+
+    def _carried_generators(self, run: int) -> list[tuple[int, Matrix]]:
+        found: list[tuple[int, Matrix]] = []
+        after = np.eye(self.source.dimension, dtype=complex)  # the product of the pieces behind
+        for piece in reversed(self.source.pieces[run]):
+            if piece.constant is not None:
+                after = after @ piece.constant
+                continue
+            embedding, _ = self._gate(piece.instance)
+            generator = np.zeros_like(after)
+            rows = embedding.rows
+            generator[rows[:, None, :], rows[None, :, :]] = self.source.generators[piece.instance][:, :, None]
+            found.append((piece.instance, after @ generator @ after.conj().T))
+            after = after @ self._left(piece.instance, None)
+        return found
+
     def angle_gradients(self, products: Sequence[Matrix | None]) -> NDArray[np.float64]:
         """Return ∂f/∂angle of every rotated instance from M = R A just after each run (None is 0)."""
         result = np.zeros(len(self.source.rotated))

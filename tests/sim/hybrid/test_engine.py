@@ -166,6 +166,64 @@ def test_a_walk_with_drift_is_followed() -> None:
     assert_close(gradient["p"], 2 / 0.6**2)
 
 
+FLIPPED = "qubit: q  para: p  count: c  if flip(p) then"
+
+
+@pytest.mark.parametrize(
+    ("text", "observable", "p", "slope"),
+    [
+        (f"{FLIPPED} while c < 1000 do c++ od; X[q] fi", "Z[q]", 0.0, -2.0),
+        (f"{FLIPPED} while flip(0.99) do c++ od fi", "c", 0.0, 99.0),
+        (f"{FLIPPED} while flip(0.99) do c++ od fi", "c", 1e-15, 99.0),
+        (f"{FLIPPED} while flip(0.99) do c++ od else X[q] fi", "Z[q]", 0.0, 2.0),
+        (f"{FLIPPED} while flip(0.5) do c++ od; c := c*c fi", "c", 0.0, 3.0),
+        (f"{FLIPPED} while flip(0.5) do c++ od fi; Ry(p)[q]", "c", 0.0, 1.0),
+    ],
+)
+def test_a_branch_of_probability_zero_may_carry_all_of_a_derivative(
+    text: str, observable: str, p: float, slope: float
+) -> None:
+    _, gradient = solved(text, observable, p=p)
+    assert_close(gradient["p"], slope)
+
+
+def test_a_rare_branch_behind_a_rotation_is_followed_for_the_derivative() -> None:
+    text = "qubit: q para: t count: c Ry(t)[q]; if M[q] = 1 then while flip(0.99) do c++ od fi"
+    _, gradient = solved(text, "c", t=1e-7)
+    assert_close(gradient["t"], 99 * math.sin(1e-7) / 2, tolerance=1e-12)
+
+
+def test_the_perturbed_states_bound_the_derivatives() -> None:
+    """The trace norm of ∂R at every vertex is at most that of P, for each parameter with slope 1."""
+    program = parse(
+        "qubit: q, r para: t, p Ry(t)[q]; H[r];"
+        "while M[q] = 1 do C_Rx(t)[r][q]; if flip(p) then H[q]; P(t)[r] fi od"
+    )
+    engine, params = HybridEngine(program), {"t": 0.7, "p": 0.4}
+    observable = parse_observable("Z[r]")
+    for name in program.trainable:
+        solution = engine.solve(params, observable, (name,))
+        bound, _ = engine._perturbed(solution, gates=True)
+        near = [
+            engine.solve({**params, name: params[name] + shift}, observable, (name,)).states
+            for shift in (1e-5, -1e-5)
+        ]
+        assert set(bound) >= set(near[0]) - {0}
+        for vertex in bound:
+            change = (near[0][vertex][0] - near[1][vertex][0]) / 2e-5
+            norm = float(np.abs(np.linalg.eigvalsh(change)).sum())
+            assert norm <= np.trace(bound[vertex][0]).real + 1e-6
+
+
+def test_a_failing_branch_that_a_derivative_needs_is_an_error() -> None:
+    with pytest.raises(EvaluationError, match="has no finite real value"):
+        solved("qubit: q para: p, s if flip(p) then Ry(sqrt(s - 1))[q] fi", "Z[q]", p=0.0, s=0.5)
+    with pytest.raises(EvaluationError, match="counter `c` overflows"):
+        solved(f"{FLIPPED} c := 9223372036854775807; c++ fi", "Z[q]", p=0.0)
+    program = parse(f"{FLIPPED} c := 9223372036854775807; c++ fi")
+    assert HybridEngine(program).value({"p": 0.0}, parse_observable("Z[q]")) == 1.0
+
+
 # --- Loops that do not end -------------------------------------------------------------------------
 
 
@@ -247,8 +305,14 @@ def test_a_register_too_large_is_refused_before_anything_is_allocated() -> None:
     with pytest.raises(ResourceError) as caught:
         HybridEngine(program).value({"t": 0.1}, parse_observable("Z[q[0]]"))
     assert "density operators on 40 qubits" in str(caught.value)
-    assert "GiB" in str(caught.value)
-    assert "f.estimate(params, shots=…)" in str(caught.value)
+    assert "needs at least about 2^56 GiB" in str(caught.value)
+    assert "f.estimate(params, shots=…), --shots on the command line" in str(caught.value)
+
+
+def test_a_register_beyond_all_numbers_is_refused_too() -> None:
+    program = parse("qubit: q[2000] para: t Ry(t)[q[0]]")
+    with pytest.raises(ResourceError, match=r"at least about 2\^3976 GiB"):
+        HybridEngine(program).value({"t": 0.1}, parse_observable("Z[q[0]]"))
 
 
 def test_the_memory_limit_counts_the_states_of_all_stores() -> None:
