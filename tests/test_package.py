@@ -61,7 +61,9 @@ def test_examples_in_docstrings(module: str) -> None:
     assert not result.failed
 
 
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").rglob("*.md")])
+DOCUMENTS = [ROOT / "README.md"] + [
+    path for folder in ("docs", "benchmarks", "casestudies") for path in sorted((ROOT / folder).rglob("*.md"))
+]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -94,7 +96,9 @@ def test_commands_in_the_readme_exist() -> None:
 
 def test_the_commands_of_the_readme_run(tmp_path: Path) -> None:
     """The command line section, with the walk of the benchmarks."""
-    (tmp_path / "walk.qprog").write_bytes((ROOT / "benchmarks/programs/quantum_walk.qprog").read_bytes())
+    (tmp_path / "quantum_walk.qprog").write_bytes(
+        (ROOT / "benchmarks/programs/quantum_walk.qprog").read_bytes()
+    )
     commands = re.findall(
         r"^qdiff ((?:check|show|run|value|grad|train) .*)$",
         (ROOT / "README.md").read_text(encoding="utf-8"),
