@@ -12,9 +12,10 @@ from typing import assert_never
 
 import numpy as np
 
-from qdiff.errors import BackendError, EvaluationError, QdiffError, ResourceError, listed
+from qdiff.errors import BackendError, QdiffError, ResourceError, listed
 from qdiff.lang.evaluate import ValueFailure
 from qdiff.lang.expr import Expr
+from qdiff.lang.running import COMPARE, PROBABILITY_SLACK, checked_counter, improbable, located
 from qdiff.lang.source import Position
 from qdiff.lang.tree import (
     Abort,
@@ -42,8 +43,6 @@ from qdiff.sim.registry import register_backend, require
 
 STEP_LIMIT = 10**6
 MEMORY_LIMIT = 4 * 2**30
-PROBABILITY_SLACK = 1e-12
-LARGEST_COUNTER = 2**63 - 1
 _TO_THE_BASIS = {"X": ("H",), "Y": ("Sdg", "H"), "Z": ()}
 
 
@@ -195,10 +194,10 @@ class _Machine:
             case Flip(probability=probability, pos=pos):
                 p = self.value(probability, pos)
                 if not -PROBABILITY_SLACK <= p <= 1 + PROBABILITY_SLACK:
-                    raise self.error(f"the probability `{probability}` is {p}, outside [0, 1].", pos)
+                    raise improbable(self.program, probability, p, pos)
                 return self.uniform() < p
             case Compare(left=left, operator=operator, right=right, pos=pos):
-                return _compare(self.value(left, pos), operator, self.value(right, pos))
+                return COMPARE[operator](self.value(left, pos), self.value(right, pos))
             case Not(operand=operand):
                 return not self.holds(operand)
             case And(parts=parts):
@@ -231,13 +230,7 @@ class _Machine:
         return tuple([self.number[qubit] for qubit in qubits])
 
     def assign(self, counter: str, value: float, pos: Position | None) -> None:
-        if not isinstance(value, int):
-            raise self.error(f"counter `{counter}` would become {value}, which is not an integer.", pos)
-        if not -LARGEST_COUNTER - 1 <= value <= LARGEST_COUNTER:
-            raise self.error(
-                f"counter `{counter}` would become {value}, beyond a signed 64-bit integer.", pos
-            )
-        self.store[counter] = value
+        self.store[counter] = checked_counter(self.program, counter, value, pos)
 
     def value(self, expr: Expr, pos: Position | None) -> float | int:
         """Evaluate an expression; what reads no counter is evaluated once a job."""
@@ -246,32 +239,11 @@ class _Machine:
         try:
             value = expr.evaluate(self.job.params, self.store)
         except ValueFailure as failure:
-            raise self.error(failure.message, failure.node.place() or expr.place() or pos) from None
+            place = failure.node.place() or expr.place() or pos
+            raise located(self.program, failure.message, place) from None
         if not expr.counters():
             self.constants[expr] = value
         return value
-
-    def error(self, message: str, pos: Position | None) -> EvaluationError:
-        source = self.program.source
-        return EvaluationError(message) if source is None else source.evaluation_error(message, pos)
-
-
-def _compare(left: float, operator: str, right: float) -> bool:
-    match operator:
-        case "=":
-            return left == right
-        case "!=":
-            return left != right
-        case "<":
-            return left < right
-        case "<=":
-            return left <= right
-        case ">":
-            return left > right
-        case ">=":
-            return left >= right
-        case _:
-            raise AssertionError(f"unknown comparison {operator}")
 
 
 def _size(count: int, doublings: int = 0) -> str:

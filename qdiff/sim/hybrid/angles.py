@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from qdiff.errors import EvaluationError
 from qdiff.lang.evaluate import ValueFailure
 from qdiff.lang.expr import Expr, Parameter, ParameterElement, is_number
+from qdiff.lang.running import PROBABILITY_SLACK, improbable, located
 from qdiff.sim.binder import compile_tape
 from qdiff.sim.flow import Flow
 from qdiff.sim.hybrid.graph import Graph
 from qdiff.sim.hybrid.perturbed import Slopes
 
 Floats = NDArray[np.float64]
-
-CLIPPED = 1e-12  # a probability may leave [0, 1] by this much, from rounding
 
 
 class Angles:
@@ -78,7 +77,7 @@ class Numbers:
         self.probabilities = np.clip(np.nan_to_num(tosses), 0.0, 1.0)
         # Comparisons with nan are false: what is not surely fine is failing.
         self.angle_fine = np.isfinite(self.angles)
-        self.toss_fine = np.abs(tosses - self.probabilities) <= CLIPPED
+        self.toss_fine = np.abs(tosses - self.probabilities) <= PROBABILITY_SLACK
         self.failing = not (
             self.angle_fine.all() and self.toss_fine.all() and np.isfinite(self.derivatives).all()
         )
@@ -156,7 +155,7 @@ class Numbers:
         except ValueFailure as failure:
             return self._located(failure.message, failure.node)
         if probability:
-            return self._located(f"the probability `{expression}` is {value!r}, outside [0, 1].", expression)
+            return improbable(self.source.flow.program, expression, value, None)
         return self._located(f"`{expression}` is not a finite number.", expression)
 
     def _derivative_error(
@@ -172,5 +171,4 @@ class Numbers:
         return self._located(message, expression)
 
     def _located(self, message: str, node: Expr) -> EvaluationError:
-        source = self.source.flow.program.source
-        return source.evaluation_error(message, node.place()) if source else EvaluationError(message)
+        return located(self.source.flow.program, message, node.place())

@@ -13,7 +13,6 @@ followed are the frontier, where the mass outside gathers.
 
 from __future__ import annotations
 
-import operator
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from qdiff.errors import EvaluationError
 from qdiff.lang.evaluate import ValueFailure
 from qdiff.lang.expr import Expr
+from qdiff.lang.running import COMPARE, checked_counter, located
 from qdiff.lang.source import Position
 from qdiff.sim.flow import (
     ABORT,
@@ -46,15 +46,6 @@ from qdiff.sim.hybrid.unitaries import Runs
 
 Store = tuple[int, ...]
 
-_COMPARE = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-INT64 = 1 << 63
 FAILURE = -1  # the meeting point of a vertex that stands for an error
 
 
@@ -208,14 +199,14 @@ class Explorer:
                         continue
                     case Decide(condition=test, if_true=if_true, if_false=if_false):
                         left, right = self._evaluate(test.left, store), self._evaluate(test.right, store)
-                        point = if_true if _COMPARE[test.operator](left, right) else if_false
+                        point = if_true if COMPARE[test.operator](left, right) else if_false
                         continue
             except ValueFailure as failure:
-                place = failure.node.place()
-                self._leaf(trace, register, run, self._failure(self._error(failure.message, place)))
-                return
-            except EvaluationError as error:
+                error = located(self.flow.program, failure.message, failure.node.place())
                 self._leaf(trace, register, run, self._failure(error))
+                return
+            except EvaluationError as overflow:
+                self._leaf(trace, register, run, self._failure(overflow))
                 return
             self._flush(trace, register, run)
             match instruction:
@@ -278,11 +269,9 @@ class Explorer:
         return self.masks.setdefault((qubits, frozenset(kept)), len(self.masks))
 
     def _assign(self, store: Store, counter: int, value: Expr, position: Position | None) -> Store:
-        result = self._evaluate(value, store)
-        if not -INT64 <= result < INT64:
-            name = self.flow.counters[counter]
-            raise self._error(f"counter `{name}` overflows: {result} does not fit in 64 bits.", position)
-        return (*store[:counter], int(result), *store[counter + 1 :])
+        name = self.flow.counters[counter]
+        result = checked_counter(self.flow.program, name, self._evaluate(value, store), position)
+        return (*store[:counter], result, *store[counter + 1 :])
 
     def _evaluate(self, expr: Expr, store: Store) -> int | float:
         read = self.counters_of.get(id(expr))
@@ -293,10 +282,6 @@ class Explorer:
             counters = {self.flow.counters[i]: store[i] for i in read}
             self.values[key] = expr.evaluate(self.compared, counters)
         return self.values[key]
-
-    def _error(self, message: str, position: Position | None) -> EvaluationError:
-        source = self.flow.program.source
-        return source.evaluation_error(message, position) if source else EvaluationError(message)
 
     def _snapshot(self, followed: int) -> Graph:
         part = self.followed[:followed]
