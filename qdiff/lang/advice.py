@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from qdiff.errors import QdiffSyntaxError
 from qdiff.lang import syntax as sx
 from qdiff.lang.syntax import Operation
 from qdiff.lang.tree import Program
@@ -26,7 +27,12 @@ def warnings_of(program: Program | str, name: str = "<text>") -> list[str]:
     source = source_of(program, name) if isinstance(program, str) else program.source
     if source is None:
         return []
-    text = reading(source, lambda: read_program(source.text))
+    try:
+        text = reading(source, lambda: read_program(source.text))
+    except QdiffSyntaxError:
+        if isinstance(program, str):
+            raise
+        return []  # a program that was read from another language
     return [
         source.locate("`and` binds tighter than `or`.", mix.pos, "Brackets would make it plain.")
         for condition in _conditions(text)

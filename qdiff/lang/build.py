@@ -30,9 +30,13 @@ class Builder:
         return Name(token.text, token.pos)
 
     def INTEGER(self, token: Token) -> ex.Number:
-        if len(token.text) > LONGEST_INTEGER:
-            raise Fault(f"an integer of {len(token.text)} digits is too large.", token.pos)
-        return ex.Number(int(token.text), pos=token.pos)
+        return _integer(token.text, token.pos)
+
+    def ELEMENT(self, token: Token) -> sx.Element:
+        name, _, rest = token.text.partition("[")
+        name_pos = Position(token.line, token.column, len(name))
+        index_pos = Position(token.line, token.column + len(name) + 1, len(rest) - 1)
+        return sx.Element(Name(name, name_pos), (_integer(rest[:-1], index_pos),), token.pos)
 
     def FLOAT(self, token: Token) -> ex.Number:
         value = float(token.text)
@@ -61,6 +65,12 @@ class Builder:
     def register(self, parts: list[Any]) -> tree.Register:
         name, size, _ = parts
         return tree.Register(name.text, None if size is None else size.value, pos=name.pos)
+
+    def array(self, parts: list[Any]) -> tree.Register:
+        element: sx.Element = parts[0]
+        size = element.indices[0]
+        assert isinstance(size, ex.Number)
+        return tree.Register(element.name.text, int(size.value), pos=element.name.pos)
 
     def definition(self, parts: list[Any]) -> sx.Definition:
         keyword, name, *lists, body = parts
@@ -102,6 +112,12 @@ class Builder:
         if rest:
             last = rest[-1][2]
         return sx.Apply(name, angles, tuple(items for _, items, _ in rest), span(name.pos, last))
+
+    def apply_element(self, parts: list[Any]) -> sx.Apply:
+        # `H[0]`: what follows the name is its first list of qubits, and no qubit is an integer.
+        element, *rest = parts
+        lists = (element.indices, *(items for _, items, _ in rest))
+        return sx.Apply(element.name, None, lists, span(element.pos, rest[-1][2] if rest else element.pos))
 
     def angles(self, parts: list[Any]) -> tuple[str, tuple[sx.Expression, ...], Position]:
         return "angles", tuple(parts[1:-1]), parts[-1].pos
@@ -159,3 +175,9 @@ class Builder:
         if not isinstance(inner, Operation):
             return inner
         return replace(inner, pos=span(opening.pos, closing.pos), bracketed=True)
+
+
+def _integer(digits: str, pos: Position) -> ex.Number:
+    if len(digits) > LONGEST_INTEGER:
+        raise Fault(f"an integer of {len(digits)} digits is too large.", pos)
+    return ex.Number(int(digits), pos=pos)

@@ -35,10 +35,22 @@ def check(program: tree.Program) -> tree.Program:
         QdiffSyntaxError: it does not, and comes from a text: with the place.
         ProgramError: it does not, and was built by code.
     """
-    checker = _Checker(program)
-    checker.declarations()
-    checker.body()
+    _check_declarations(program)
+    _Checker(program).body()
     return program
+
+
+def _check_declarations(program: tree.Program) -> None:
+    seen: set[str] = set()
+    for register in (*program.qubit_registers, *program.parameter_registers, *program.counter_registers):
+        problem = name_problem(register.name) or size_problem(register)
+        if not problem and register.name in seen:
+            problem = f"`{register.name}` is declared twice."
+        if problem:
+            raise refusal(program.source, problem, register.pos)
+        seen.add(register.name)
+    if not program.qubit_registers:
+        raise refusal(program.source, "no qubits are declared.", None)
 
 
 class _Checker:
@@ -51,19 +63,6 @@ class _Checker:
 
     def refuse(self, message: str, pos: Position | None, hint: str = "") -> NoReturn:
         raise refusal(self.program.source, message, pos, hint)
-
-    def declarations(self) -> None:
-        program = self.program
-        seen: set[str] = set()
-        for register in (*program.qubit_registers, *program.parameter_registers, *program.counter_registers):
-            problem = name_problem(register.name) or size_problem(register)
-            if not problem and register.name in seen:
-                problem = f"`{register.name}` is declared twice."
-            if problem:
-                self.refuse(problem, register.pos)
-            seen.add(register.name)
-        if not self.qubits:
-            self.refuse("no qubits are declared.", None)
 
     def body(self) -> None:
         self.block(self.program.body, "the program", None)

@@ -15,34 +15,10 @@ from qdiff.lang.tree import Register
 
 KEYWORDS = frozenset(
     [
-        "qubit",
-        "para",
-        "count",
-        "def",
-        "skip",
-        "abort",
-        "if",
-        "then",
-        "else",
-        "fi",
-        "while",
-        "do",
-        "od",
-        "for",
-        "in",
-        "case",
-        "of",
-        "esac",
-        "and",
-        "or",
-        "not",
-        "div",
-        "mod",
-        "flip",
-        "M",
-        "pi",
+        "qubit", "para", "count", "def", "skip", "abort", "if", "then", "else", "fi", "while", "do", "od",
+        "for", "in", "case", "of", "esac", "and", "or", "not", "div", "mod", "flip", "M", "pi", *FUNCTIONS,
     ]
-) | frozenset(FUNCTIONS)
+)  # fmt: skip
 RESERVED = KEYWORDS | frozenset(["H", "CNOT", "X", "Y", "Z", "Rx", "Ry", "Rz"])
 
 LARGEST_ARRAY = 10_000
@@ -53,7 +29,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 def name_problem(name: str) -> str:
     """Why a name cannot be declared, or "" where it can."""
-    if not _IDENTIFIER.fullmatch(name):
+    if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name):
         return f"`{name}` is not a name: a name is made of ASCII letters, digits and `_`."
     if name in RESERVED or name.startswith("C_"):
         return f"`{name}` is reserved and cannot be declared."
@@ -62,7 +38,7 @@ def name_problem(name: str) -> str:
 
 def size_problem(register: Register) -> str:
     """Why an array cannot have its size, or "" where it can."""
-    if register.size is None or 1 <= register.size <= LARGEST_ARRAY:
+    if register.size is None or (type(register.size) is int and 1 <= register.size <= LARGEST_ARRAY):
         return ""
     return f"the array `{register.name}` has {register.size} elements; 1 to {LARGEST_ARRAY} are possible."
 

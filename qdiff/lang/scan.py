@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
+from qdiff.lang.characters import unknown_character
 from qdiff.lang.source import Position
-from qdiff.lang.syntax import Fault
-from qdiff.lang.unexpected import position_at, unknown_character
+from qdiff.lang.syntax import Fault, position_at
 
 LARGEST_TEXT = 5_000_000  # bytes
 DEEPEST = 500

@@ -88,6 +88,11 @@ def span(first: Position, last: Position) -> Position:
     return Position(first.line, first.column, last.column + last.length - first.column)
 
 
+def position_at(text: str, offset: int, length: int = 1) -> Position:
+    """The position of text[offset]."""
+    return Position(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset), length)
+
+
 def walk(expression: Expression) -> Iterator[Expression]:
     """Yield an expression and everything in it, in the order of the text."""
     pending: list[Expression] = [expression]

@@ -1,101 +1,17 @@
-"""What to say of a character or a token that does not fit, and what was probably meant."""
+"""What to say of a token that does not fit: what was expected, and what was probably meant."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from qdiff.errors import did_you_mean
 from qdiff.lang.expr import FUNCTIONS
 from qdiff.lang.names import KEYWORDS
 from qdiff.lang.source import Position
-from qdiff.lang.syntax import Fault
+from qdiff.lang.syntax import Fault, position_at
 
 _CLOSER = {"if": "fi", "while": "od", "for": "od", "def": "od", "case": "esac"}
 
-
-def position_at(text: str, offset: int, length: int = 1) -> Position:
-    """The position of text[offset]."""
-    return Position(text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset), length)
-
-
-# --- Characters ---------------------------------------------------------------------------------
-
-_INSTEAD = {
-    **dict(zip("абвгеіјкморсԛѕтухԝһ", "abbreijkmopcqstyxwh", strict=False)),
-    **dict(zip("АВЕЗІЈКМНОРСТХУЅ", "ABE3IJKMHOPCTXYS", strict=True)),
-    **dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧονιρ", "ABEZHIKMNOPTYXovip", strict=True)),
-    **dict(zip("−–—‐‑×·⋅∗÷⁄∕ˆ∣⟩〉", "-----****///^|>>", strict=True)),
-    **dict(
-        zip(
-            ["π", "θ", "φ", "α", "β", "γ", "δ", "λ"],
-            ["pi", "theta", "phi", "alpha", "beta", "gamma", "delta", "lambda_"],
-            strict=True,
-        )
-    ),
-    **dict(
-        zip(
-            ["≤", "≥", "≠", "≔", "∧", "∨", "¬", "√"],
-            ["<=", ">=", "!=", ":=", "and", "or", "not", "sqrt"],
-            strict=True,
-        )
-    ),
-    **dict.fromkeys("\u00a0\u2002\u2003\u2009\u202f\u3000", " "),
-}
-_INSTEAD["а"], _INSTEAD["в"], _INSTEAD["г"] = "a", "b", "r"
-
-_ASCII_HINTS = {
-    "&": "Write `and`.",
-    "!": "Write `not`.",
-    "~": "Write `not`.",
-    "%": "Write `mod`.",
-    "'": "There are no strings in the language.",
-    '"': "There are no strings in the language.",
-    ".": "A single point belongs to a number; a range is `0..3`.",
-    "\\": "A line needs no sign that it goes on.",
-}
-
-
-def unknown_character(text: str, offset: int) -> Fault:
-    """The error for a character that begins no token."""
-    character = text[offset]
-    pos = position_at(text, offset)
-    if character.isascii():
-        what = (
-            f"`{character}`" if character.isprintable() else f"the control character U+{ord(character):04X}"
-        )
-        return Fault(f"{what} means nothing here.", pos, _ASCII_HINTS.get(character, ""))
-    code = f"U+{ord(character):04X}"
-    name = unicodedata.name(character, "")
-    what = (
-        f"`{character}` ({code}{', ' + name if name else ''})"
-        if character.isprintable()
-        else f"{code} {name}"
-    )
-    return Fault(
-        f"{what.rstrip()} is not an ASCII character; outside comments a program is ASCII.",
-        pos,
-        _instead_of(character),
-    )
-
-
-def _instead_of(character: str) -> str:
-    plain = _INSTEAD.get(character)
-    if plain is None:
-        normal = unicodedata.normalize("NFKD", character)
-        plain = "".join(c for c in normal if c.isascii() and c.isprintable())
-        if plain and "<super>" in unicodedata.decomposition(character):
-            plain = f"^{plain}"
-    if plain == " ":
-        return "A plain space was probably meant."
-    if plain:
-        return f"`{plain}` was probably meant."
-    if unicodedata.category(character) in ("Cf", "Mn", "Cc"):
-        return "It is invisible: delete it."
-    return ""
-
-
-# --- Tokens -------------------------------------------------------------------------------------
 
 _STATEMENT = frozenset({"SKIP", "ABORT", "IF", "CASE", "WHILE", "FOR", "NAME"})
 _EXPRESSION = frozenset(
@@ -128,6 +44,7 @@ def unexpected_token(text: str, kind: str, found: str, offset: int, accepts: fro
         kind, found, offset: the token: its name in the grammar, its text and where it begins.
         accepts: names of the tokens that would have fitted.
     """
+    kind = "NAME" if kind == "ELEMENT" else kind
     if kind == "$END":
         offset = _end_of_content(text)
         if offset == 0:
@@ -139,7 +56,7 @@ def unexpected_token(text: str, kind: str, found: str, offset: int, accepts: fro
 
 
 def _expected(accepts: frozenset[str]) -> str:
-    rest = set(accepts)
+    rest = accepts - {"ELEMENT"}  # said by "a name"
     groups = []
     for group, word in _GROUPS:
         if group <= accepts:

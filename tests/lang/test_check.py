@@ -100,8 +100,16 @@ def test_a_program_that_keeps_the_rules_is_returned_as_it_is() -> None:
             "the array `c` has 0 elements; 1 to 10000 are possible.",
         ),
         (
-            {"counter_registers": (Register("c", 10_001),)},
-            "the array `c` has 10001 elements; 1 to 10000 are possible.",
+            {"counter_registers": (Register("c", 10**12),)},
+            "the array `c` has 1000000000000 elements; 1 to 10000 are possible.",
+        ),
+        (
+            {"counter_registers": (Register("c", 2.0),)},  # type: ignore[arg-type]
+            "the array `c` has 2.0 elements; 1 to 10000 are possible.",
+        ),
+        (
+            {"counter_registers": (Register(5),)},  # type: ignore[arg-type]
+            "`5` is not a name: a name is made of ASCII letters, digits and `_`.",
         ),
         ({"body": ()}, "the program has no statements. Use Skip() where nothing is to be done."),
         ({"body": [Skip()]}, "a block is a tuple of statements, got list."),
@@ -359,6 +367,7 @@ def test_a_mix_of_and_and_or_without_brackets_is_warned_of() -> None:
     assert warnings_of(MIXED, name="f.qprog") == expected
     assert warnings_of(str(parse(MIXED))) == []
     assert warnings_of(program(Skip())) == []
+    assert warnings_of(program(Skip(), source=Source("a.prog", "H()[q1]"))) == []
 
 
 def test_warnings_of_a_text_that_does_not_parse() -> None:

@@ -123,8 +123,8 @@ FUNCTIONS = "sin, cos, tan, asin, acos, atan, exp, log, sqrt, abs"
         ("|0>", 1, "expected an expression, but found `|0>`. A qubit is reset by `q := |0>`."),
         ("Z⊗Z", 2, "`⊗` (U+2297, CIRCLED TIMES) is not an ASCII character; outside comments a program is"
                    " ASCII."),
-        ("__import__('os').system('x')", 11, "expected `[`, an operator or the end of the text, but found `(`."
-         f" `__import__` is not a function. Functions: {FUNCTIONS}."),
+        ("__import__('os').system('x')", 11, "expected `[`, an operator or the end of the text, but found"
+         f" `(`. `__import__` is not a function. Functions: {FUNCTIONS}."),
     ],
 )  # fmt: skip
 def test_refusals(text: str, column: int, message: str) -> None:
@@ -149,10 +149,10 @@ def test_long_sums_and_products() -> None:
     assert len(total.terms) == many - 1
     product = parse_observable("*".join(f"Z[q[{i}]]" for i in range(many)))
     assert len(product.qubits) == many
-    with pytest.raises(QdiffSyntaxError, match="too many terms"):
-        parse_observable("*".join(f"(1 + Z[q[{i}]])" for i in range(100)))
     wide = " + ".join(f"c{i}" for i in range(150))
     assert len(parse_observable(f"({wide})*({wide})").terms) == 150 * 151 // 2
+    with pytest.raises(QdiffSyntaxError, match="too many terms"):
+        parse_observable(f"({wide})^3")
 
 
 def test_five_hundred_levels() -> None:

@@ -97,7 +97,8 @@ LIST = "Parameters: t, w[2], n."
         ({"t": 1, "n": 1, "w": [np.nan, "a"]}, "`w[0]` is nan, not a finite number; `w[1]` is str 'a', not a"
                                                " real number."),
         ({"x": 1, "t": np.nan, "w": [1], "w[5]": 1}, "`t` is nan, not a finite number; `w` is an array of 2,"
-         " got 1 values; `x` is not a parameter; `w[5]` does not exist: `w` is an array of 2; no value for n."),
+         " got 1 values; `x` is not a parameter; `w[5]` does not exist: `w` is an array of 2; no value for"
+         " n."),
         ({"t": "x" * 100, "w": [1, 2], "n": 1}, f"`t` is str '{'x' * 36}..., not a real number."),
     ],
 )  # fmt: skip
@@ -110,11 +111,11 @@ def test_refusals(params: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ([1, 2, 3], "A flat sequence gives values to t, w[0], w[1] only, and n would have none. Pass a mapping"
-                    " with all names, or fix the others with program.bind(...)."),
+        ([1, 2, 3], "A flat sequence gives values to t, w[0], w[1] only, and n would have none. Pass a"
+                    " mapping with all names, or fix the others with program.bind(...)."),
         ([1, 2], f"A flat sequence holds the values of t, w[0], w[1]: 3 numbers, got 2 values. {LIST}"),
-        (np.ones((3, 1)), "A flat sequence holds the values of t, w[0], w[1]: 3 numbers, got an array of shape"
-                          f" (3, 1). {LIST}"),
+        (np.ones((3, 1)), "A flat sequence holds the values of t, w[0], w[1]: 3 numbers, got an array of"
+                          f" shape (3, 1). {LIST}"),
         (0.5, "Parameter values are a mapping from names to numbers or a flat sequence of numbers, got float"
               f" 0.5. {LIST}"),
         ("t=1", "Parameter values are a mapping from names to numbers or a flat sequence of numbers, got str"
@@ -228,12 +229,13 @@ FUNCTIONS = (
         ("1 < 2", "<value>:1:1: expected a number, found a condition."),
         ("7 mod 2", "<value>:1:3: `mod` belongs to integer expressions. Assign it to a counter first, as in"
                     " `d := c mod 2`."),
-        ("M[1]", "<value>:1:1: a measurement stands alone. Compare it, `M[q] = 1`, or store it, `c := M[q]`."),
+        ("M[1]", "<value>:1:1: a measurement stands alone. Compare it, `M[q] = 1`, or store it,"
+                 " `c := M[q]`."),
         ("__import__('os')", "<value>:1:11: expected `[`, an operator or the end of the text, but found `(`."
-                             " `__import__` is not a function. Functions: sin, cos, tan, asin, acos, atan, exp,"
-                             " log, sqrt, abs."),
-        ("π", "<value>:1:1: `π` (U+03C0, GREEK SMALL LETTER PI) is not an ASCII character; outside comments a"
-              " program is ASCII. `pi` was probably meant."),
+                             " `__import__` is not a function. Functions: sin, cos, tan, asin, acos, atan,"
+                             " exp, log, sqrt, abs."),
+        ("π", "<value>:1:1: `π` (U+03C0, GREEK SMALL LETTER PI) is not an ASCII character; outside comments"
+              " a program is ASCII. `pi` was probably meant."),
     ],
 )  # fmt: skip
 def test_texts_that_are_no_constants(text: str, message: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -176,12 +176,14 @@ def test_conditions(condition: tree.Condition) -> None:
     _survives(program(tree.If(condition, (tree.Skip(),))))
 
 
-@given(st.lists(statements, min_size=1, max_size=4))
+@settings(max_examples=60)
+@given(st.lists(statements, min_size=1, max_size=3))
 def test_programs(body: list[tree.Statement]) -> None:
     _survives(program(*body))
 
 
-@given(st.lists(statements, min_size=1, max_size=3), st.floats(-1e9, 1e9), st.integers(-5, 5))
+@settings(max_examples=40)
+@given(st.lists(statements, min_size=1, max_size=2), st.floats(-1e9, 1e9), st.integers(-5, 5))
 def test_bound_programs(body: list[tree.Statement], t: float, p: int) -> None:
     bound = program(*body).bind(t=t, P=p)
     assert bound.parameters == ("w[0]", "w[1]", "w[2]")
