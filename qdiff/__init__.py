@@ -15,7 +15,7 @@ from qdiff.estimators.estimate import Estimate
 from qdiff.lang.load import load
 from qdiff.lang.observable import P0, P1, Observable, X, Y, Z, count
 from qdiff.lang.observable_input import observable
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.objective import Objective, expectation
 from qdiff.sampling import Samples, sample

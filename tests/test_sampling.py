@@ -10,7 +10,7 @@ from chi_square import assert_drawn_from
 from reference.interpreter import run
 
 from qdiff.errors import BackendError, ParameterError, QdiffError, ResourceError
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.sampling import sample
 from qdiff.sim.protocol import Job, Outcomes, Prepared, Readout

@@ -13,7 +13,7 @@ from qdiff.lang import tree as qt
 from qdiff.lang.check import check
 from qdiff.lang.expr import ParameterElement
 from qdiff.lang.observable import Observable
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.lang.walk import all_conditions, differentiable_expressions, statements
 

@@ -11,14 +11,14 @@ from itertools import chain
 from typing import NoReturn, assert_never, get_args
 
 from qdiff.lang import tree
-from qdiff.lang.advice import warnings_of as warnings_of
 from qdiff.lang.check_expression import ExpressionChecker
 from qdiff.lang.gates import gate_hint, is_gate, record
-from qdiff.lang.names import name_problem, outcomes, plural, size_problem
 from qdiff.lang.printer import head_text
-from qdiff.lang.scan import scan_depth
 from qdiff.lang.source import Position, refusal
-from qdiff.lang.syntax import Fault
+from qdiff.lang.text.advice import warnings_of as warnings_of
+from qdiff.lang.text.names import name_problem, outcomes, plural, size_problem
+from qdiff.lang.text.scan import scan_depth
+from qdiff.lang.text.syntax import Fault
 from qdiff.lang.walk import blocks_of
 
 DEEPEST = 500

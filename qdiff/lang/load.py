@@ -7,8 +7,8 @@ from pathlib import Path
 
 from qdiff.errors import QdiffError, listed
 from qdiff.lang.formats import readers
-from qdiff.lang.parser import parse
-from qdiff.lang.scan import LARGEST_TEXT
+from qdiff.lang.text.parser import parse
+from qdiff.lang.text.scan import LARGEST_TEXT
 from qdiff.lang.tree import Program
 
 readers.register(".qprog", parse)

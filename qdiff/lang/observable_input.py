@@ -33,7 +33,7 @@ def observable(value: object, qubits: Sequence[str] | None = None) -> Observable
     if isinstance(value, Observable):
         return value
     if isinstance(value, str):
-        from qdiff.lang.observable_text import parse_observable
+        from qdiff.lang.text.observable_text import parse_observable
 
         return parse_observable(value)
     raise QdiffError(

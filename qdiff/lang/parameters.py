@@ -134,8 +134,8 @@ def constant(text: str) -> float:
     Raises:
         QdiffSyntaxError: the text is no expression, or one with names or without a finite value.
     """
-    from qdiff.lang.constants import constant_number
-    from qdiff.lang.parser import read_expression, reading, source_of
+    from qdiff.lang.text.constants import constant_number
+    from qdiff.lang.text.parser import read_expression, reading, source_of
 
     source = source_of(text, "<value>")
     return reading(source, lambda: float(constant_number(read_expression(source.text))))

@@ -13,7 +13,7 @@ from qdiff.cli.arguments import ABOUT, EXAMPLES, OVERVIEW, SUMMARIES
 from qdiff.cli.commands import COMMANDS
 from qdiff.cli.files import PICTURES
 from qdiff.cli.values import UsageError, parameter_values
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 from qdiff.sim.registry import known_backends
 from qdiff.train.optimizers import known_optimizers
 

@@ -18,7 +18,7 @@ from qdiff.estimators.expectation import estimate_expectation
 from qdiff.lang.observable import P0, P1, Observable, Term, X, Y, Z, constant, count
 from qdiff.lang.observable_input import observable
 from qdiff.lang.parameters import resolve
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.sim.protocol import Capabilities, Job, Outcomes, Prepared, Readout
 from qdiff.sim.seeds import derived_seed

@@ -12,7 +12,7 @@ from qdiff.errors import ParameterError
 from qdiff.lang import expr as ex
 from qdiff.lang.check import check
 from qdiff.lang.expr import Number, Parameter
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Gate, Program
 
 TEXT = """

@@ -12,8 +12,8 @@ from qdiff.errors import ProgramError, QdiffSyntaxError
 from qdiff.lang import expr as ex
 from qdiff.lang.check import check, warnings_of
 from qdiff.lang.expr import Counter, Expr, Number, Parameter
-from qdiff.lang.parser import parse
 from qdiff.lang.source import Position, Source
+from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import (
     Abort,
     And,

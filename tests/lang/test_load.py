@@ -12,7 +12,7 @@ from qdiff.errors import QdiffError, QdiffSyntaxError
 from qdiff.lang import formats
 from qdiff.lang.formats import GROUP, Registry, readers, writers
 from qdiff.lang.load import load
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 
 
@@ -157,7 +157,7 @@ def offer(monkeypatch: pytest.MonkeyPatch, *entries: EntryPoint) -> None:
 
 
 def test_entry_points_are_loaded_when_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    offer(monkeypatch, entry(".twin", "qdiff.lang.parser:parse"), entry("loud", "nowhere.at.all:write"))
+    offer(monkeypatch, entry(".twin", "qdiff.lang.text.parser:parse"), entry("loud", "nowhere.at.all:write"))
     own: Registry[formats.Reader] = Registry("reader", lambda name: name.startswith("."))
     assert own.names() == (".twin",)
     assert own.find(".twin") is parse
@@ -172,7 +172,7 @@ def test_a_file_is_read_by_a_reader_of_another_package(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(readers, "_entries", {".qprog": parse})
-    offer(monkeypatch, entry(".twin", "qdiff.lang.parser:parse"))
+    offer(monkeypatch, entry(".twin", "qdiff.lang.text.parser:parse"))
     path = tmp_path / "a.twin"
     path.write_text("qubit: q skip")
     assert load(path) == parse("qubit: q skip")

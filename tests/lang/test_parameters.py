@@ -11,7 +11,7 @@ import pytest
 
 from qdiff.errors import ParameterError, QdiffSyntaxError
 from qdiff.lang.parameters import constant, expand, resolve
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 
 PROGRAM = parse("qubit: q para: t, w[2], n count: c Ry(t*w[0] + w[1])[q]; if c < n then skip fi")
 FREE = parse("qubit: q para: t, w[2] Ry(t*w[0] + w[1])[q]")

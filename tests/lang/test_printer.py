@@ -6,8 +6,8 @@ import pytest
 
 from qdiff.lang import expr as ex
 from qdiff.lang.expr import Counter, Number, Parameter
-from qdiff.lang.parser import parse
 from qdiff.lang.printer import condition_text, head_text, program_text
+from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import (
     And,
     Case,

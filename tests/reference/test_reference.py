@@ -21,8 +21,8 @@ from strategies import cases
 from qdiff.errors import EvaluationError
 from qdiff.lang.expr import Expr
 from qdiff.lang.observable import Observable
-from qdiff.lang.observable_text import parse_observable
-from qdiff.lang.parser import parse
+from qdiff.lang.text.observable_text import parse_observable
+from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 
 Evaluate = Callable[[Program, Observable, Mapping[str, float]], tuple[float, dict[str, float]]]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qdiff.lang.gates import controlled, record
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 from qdiff.sim.flow import ABORT, END, Apply, Decide, Mark, MeasureBits, ResetBits, Set, lower
 from qdiff.sim.hybrid.unitaries import Embedding
 

@@ -10,7 +10,7 @@ import pytest
 
 from qdiff.errors import BackendError, ParameterError, QdiffError
 from qdiff.lang.observable import Z
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.sim import registry
 from qdiff.sim.protocol import (

@@ -14,7 +14,7 @@ from scipy.stats import chi2
 from qdiff.errors import BackendError, EvaluationError, QdiffError, ResourceError
 from qdiff.lang import expr as ex
 from qdiff.lang import tree as qt
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 from qdiff.sim import trajectory
 from qdiff.sim.protocol import Job, Outcomes, Prepared, Readout
 from qdiff.sim.pure_state import PureState

@@ -17,7 +17,7 @@ import pytest
 import qdiff
 import qdiff.train.log as log_module
 from qdiff.errors import TrainingError
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 from qdiff.train import LBFGSB, Adam, GradientDescent, maximize, minimize
 
 OPTIMIZERS = [Adam(lr=0.2), GradientDescent(lr=0.2), LBFGSB(bounds={"w[1]": (None, 2)})]
@@ -475,7 +475,7 @@ ROOM_FOR_FIVE = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
 from qdiff.errors import TrainingError
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 from qdiff.train import minimize
 try:
     minimize(lambda x: (x @ x, 2 * x), [1.0, 2.0], steps=9, log=sys.argv[1])

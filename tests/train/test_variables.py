@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from qdiff.errors import ParameterError
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 from qdiff.train.variables import of_function, of_program
 
 PROGRAM = parse("qubit: q  para: t, w[2], n  Ry(t*w[0])[q]; Rx(w[1])[q]; while n > 1 do abort od")

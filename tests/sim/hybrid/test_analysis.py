@@ -7,8 +7,8 @@ import math
 import pytest
 from helpers import assert_close
 
-from qdiff.lang.observable_text import parse_observable
-from qdiff.lang.parser import parse
+from qdiff.lang.text.observable_text import parse_observable
+from qdiff.lang.text.parser import parse
 from qdiff.sim.hybrid.analysis import Analysis, analyze
 from qdiff.sim.hybrid.engine import HybridEngine
 

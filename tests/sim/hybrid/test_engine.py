@@ -17,9 +17,9 @@ from strategies import cases
 
 from qdiff.errors import EvaluationError, ResourceError
 from qdiff.lang.observable import Observable
-from qdiff.lang.observable_text import parse_observable
 from qdiff.lang.parameters import resolve
-from qdiff.lang.parser import parse
+from qdiff.lang.text.observable_text import parse_observable
+from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.sim.hybrid.analysis import analyze
 from qdiff.sim.hybrid.engine import HybridEngine

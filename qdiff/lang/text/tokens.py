@@ -13,8 +13,8 @@ from typing import Any
 from lark.common import LexerConf
 from lark.lexer import Lexer, PatternStr
 
-from qdiff.lang.characters import unknown_character
 from qdiff.lang.source import Position
+from qdiff.lang.text.characters import unknown_character
 
 
 class Token:

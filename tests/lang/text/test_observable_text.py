@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from qdiff.errors import QdiffError, QdiffSyntaxError
 from qdiff.lang.observable import P0, P1, Observable, Term, X, Y, Z, constant, count
-from qdiff.lang.observable_text import parse_observable
+from qdiff.lang.text.observable_text import parse_observable
 
-CASES = json.loads((Path(__file__).parent.parent / "reference" / "cases.json").read_text())
+CASES = json.loads((Path(__file__).parents[2] / "reference" / "cases.json").read_text())
 
 c, d = count("c"), count("d")
 

@@ -6,9 +6,9 @@ import re
 
 from qdiff.errors import did_you_mean
 from qdiff.lang.expr import FUNCTIONS
-from qdiff.lang.names import KEYWORDS
 from qdiff.lang.source import Position
-from qdiff.lang.syntax import Fault, position_at
+from qdiff.lang.text.names import KEYWORDS
+from qdiff.lang.text.syntax import Fault, position_at
 
 _CLOSER = {"if": "fi", "while": "od", "for": "od", "def": "od", "case": "esac"}
 

@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 from qdiff.lang import expr as ex
-from qdiff.lang import syntax as sx
 from qdiff.lang import tree
-from qdiff.lang.precedence import Operand, Signed, grouped
 from qdiff.lang.source import Position
-from qdiff.lang.syntax import Fault, Name, Operation, place, span
-from qdiff.lang.tokens import Token
+from qdiff.lang.text import syntax as sx
+from qdiff.lang.text.precedence import Operand, Signed, grouped
+from qdiff.lang.text.syntax import Fault, Name, Operation, place, span
+from qdiff.lang.text.tokens import Token
 
 LONGEST_INTEGER = 300
 

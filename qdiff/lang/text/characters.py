@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from qdiff.lang.syntax import Fault, position_at
+from qdiff.lang.text.syntax import Fault, position_at
 
 # Characters that look like ASCII, or that a keyboard or a word processor writes in its place.
 _INSTEAD = {

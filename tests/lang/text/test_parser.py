@@ -12,8 +12,8 @@ import pytest
 from qdiff.errors import QdiffError
 from qdiff.lang import expr as ex
 from qdiff.lang.expr import Counter, Number, Parameter
-from qdiff.lang.parser import parse
 from qdiff.lang.source import Position
+from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import (
     Abort,
     Assign,
@@ -32,7 +32,7 @@ from qdiff.lang.tree import (
 )
 
 HEADER = "qubit: q, r, data[4]\npara: t, w[3]\ncount: c, m[2]\n"
-CASES = json.loads((Path(__file__).parent.parent / "reference" / "cases.json").read_text())
+CASES = json.loads((Path(__file__).parents[2] / "reference" / "cases.json").read_text())
 
 q, t, c = "q", Parameter("t"), Counter("c")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import Enum
 
 from qdiff.lang.expr import FUNCTIONS
-from qdiff.lang.names import LARGEST_INTEGER
 from qdiff.lang.source import Position
-from qdiff.lang.syntax import Fault, Operation
+from qdiff.lang.text.names import LARGEST_INTEGER
+from qdiff.lang.text.syntax import Fault, Operation
 from qdiff.lang.tree import OPERATORS as COMPARISONS
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from qdiff.errors import QdiffError, QdiffSyntaxError
 from qdiff.lang.check import check
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 
 HEADER = "qubit: q, d[2]\npara: t\ncount: c\n"
 DEEPEST = 500

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from qdiff.errors import QdiffSyntaxError
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 
 HEADER = "qubit: q, r, data[4]\npara: t, w[3]\ncount: c, m[2]\n"
 GOLDEN = Path(__file__).parent / "golden"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from qdiff.lang.evaluate import ValueFailure
 from qdiff.lang.expr import FUNCTIONS
-from qdiff.lang.names import Scope
-from qdiff.lang.references import References
-from qdiff.lang.resolve import Resolver
-from qdiff.lang.syntax import Element, Expression, Fault, Name, place, shown, walk
+from qdiff.lang.text.names import Scope
+from qdiff.lang.text.references import References
+from qdiff.lang.text.resolve import Resolver
+from qdiff.lang.text.syntax import Element, Expression, Fault, Name, place, shown, walk
 
 
 def constant_number(expression: Expression) -> float | int:

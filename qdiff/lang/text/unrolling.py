@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from qdiff.lang import syntax as sx
 from qdiff.lang import tree
 from qdiff.lang.expr import Number
-from qdiff.lang.syntax import Fault
+from qdiff.lang.text import syntax as sx
+from qdiff.lang.text.syntax import Fault
 
 
 def callees_first(procedures: dict[str, sx.Definition]) -> list[sx.Definition]:

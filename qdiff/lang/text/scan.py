@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
-from qdiff.lang.characters import unknown_character
 from qdiff.lang.source import Position
-from qdiff.lang.syntax import Fault, position_at
+from qdiff.lang.text.characters import unknown_character
+from qdiff.lang.text.syntax import Fault, position_at
 
 LARGEST_TEXT = 5_000_000  # bytes
 DEEPEST = 500

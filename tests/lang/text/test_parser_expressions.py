@@ -6,7 +6,7 @@ import pytest
 
 from qdiff.lang import expr as ex
 from qdiff.lang.expr import Counter, Number, Parameter
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import And, Assign, Block, Compare, Condition, Flip, Gate, If, Measured, Not, Or
 
 HEADER = "qubit: q, r, data[4]\npara: t, w[3]\ncount: c, m[2]\n"

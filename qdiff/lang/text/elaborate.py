@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from qdiff.lang import syntax as sx
 from qdiff.lang import tree
-from qdiff.lang.declarations import declared_names
 from qdiff.lang.expr import Parameter
 from qdiff.lang.gates import GateRecord, is_gate, record
-from qdiff.lang.names import (
+from qdiff.lang.source import Position, Source
+from qdiff.lang.text import syntax as sx
+from qdiff.lang.text.declarations import declared_names
+from qdiff.lang.text.names import (
     AngleArgument,
     Declared,
     LoopIndex,
@@ -25,11 +26,10 @@ from qdiff.lang.names import (
     plural,
     unknown_gate,
 )
-from qdiff.lang.references import References
-from qdiff.lang.resolve import Resolver
-from qdiff.lang.source import Position, Source
-from qdiff.lang.syntax import Fault, Name, Operation, place, shown
-from qdiff.lang.unrolling import Sizes
+from qdiff.lang.text.references import References
+from qdiff.lang.text.resolve import Resolver
+from qdiff.lang.text.syntax import Fault, Name, Operation, place, shown
+from qdiff.lang.text.unrolling import Sizes
 
 MOST_STATEMENTS = 1_000_000
 DEEPEST = 500

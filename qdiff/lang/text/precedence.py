@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from qdiff.lang.source import Position
-from qdiff.lang.syntax import Expression, Fault, Operation, place, span
+from qdiff.lang.text.syntax import Expression, Fault, Operation, place, span
 from qdiff.lang.tree import OPERATORS as COMPARISONS
 
 LEVELS = (

@@ -10,7 +10,7 @@ from qdiff.lang import expr as ex
 from qdiff.lang import tree
 from qdiff.lang.check import check
 from qdiff.lang.expr import Counter, Expr, Number, Parameter
-from qdiff.lang.parser import parse
+from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program, Register
 
 QUBITS = ("q", "S", "d[0]", "d[1]")

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from qdiff.errors import did_you_mean, listed
 from qdiff.lang.expr import FUNCTIONS, Expr
 from qdiff.lang.gates import gate_hint, is_gate
-from qdiff.lang.syntax import Definition, Fault, Name
+from qdiff.lang.text.syntax import Definition, Fault, Name
 from qdiff.lang.tree import Register
 
 KEYWORDS = frozenset(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from qdiff.lang import expr as ex
-from qdiff.lang import syntax as sx
 from qdiff.lang import tree
-from qdiff.lang.names import Declared, LoopIndex, QubitArgument, Scope, described
-from qdiff.lang.places import Place, admit, require_integer
 from qdiff.lang.source import Position
-from qdiff.lang.syntax import Fault, Name, Operation, place
+from qdiff.lang.text import syntax as sx
+from qdiff.lang.text.names import Declared, LoopIndex, QubitArgument, Scope, described
+from qdiff.lang.text.places import Place, admit, require_integer
+from qdiff.lang.text.syntax import Fault, Name, Operation, place
 
 
 class References:

@@ -14,9 +14,9 @@ from qdiff.lang import expr as ex
 from qdiff.lang.evaluate import ValueFailure
 from qdiff.lang.expr import FUNCTIONS
 from qdiff.lang.observable import P0, P1, Observable, Term, X, Y, Z, constant, count
-from qdiff.lang.parser import read_expression, reading, source_of
 from qdiff.lang.source import Position
-from qdiff.lang.syntax import Element, Expression, Fault, Name, Operation, place
+from qdiff.lang.text.parser import read_expression, reading, source_of
+from qdiff.lang.text.syntax import Element, Expression, Fault, Name, Operation, place
 
 OPERATORS = {"X": X, "Y": Y, "Z": Z, "P0": P0, "P1": P1}
 MOST_EXPANDED = 40_000  # pairs of terms in one product

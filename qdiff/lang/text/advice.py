@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from qdiff.errors import QdiffSyntaxError
-from qdiff.lang import syntax as sx
-from qdiff.lang.syntax import Operation
+from qdiff.lang.text import syntax as sx
+from qdiff.lang.text.syntax import Operation
 from qdiff.lang.tree import Program
 
 
@@ -22,7 +22,7 @@ def warnings_of(program: Program | str, name: str = "<text>") -> list[str]:
     Raises:
         QdiffSyntaxError: the text does not follow the grammar.
     """
-    from qdiff.lang.parser import read_program, reading, source_of
+    from qdiff.lang.text.parser import read_program, reading, source_of
 
     source = source_of(program, name) if isinstance(program, str) else program.source
     if source is None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from qdiff.lang import expr as ex
-from qdiff.lang import syntax as sx
 from qdiff.lang import tree
 from qdiff.lang.expr import Expr
-from qdiff.lang.names import AngleArgument, Declared, LoopIndex, QubitArgument, Scope, described
-from qdiff.lang.places import Place, admit, require_integer
-from qdiff.lang.references import References, bare_array, division, the_index
 from qdiff.lang.source import Position
-from qdiff.lang.syntax import Fault, Name, Operation, place, shown
+from qdiff.lang.text import syntax as sx
+from qdiff.lang.text.names import AngleArgument, Declared, LoopIndex, QubitArgument, Scope, described
+from qdiff.lang.text.places import Place, admit, require_integer
+from qdiff.lang.text.references import References, bare_array, division, the_index
+from qdiff.lang.text.syntax import Fault, Name, Operation, place, shown
 
 MOST_NODES = 10_000_000
 

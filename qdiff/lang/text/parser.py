@@ -10,12 +10,12 @@ from importlib import resources
 from typing import Any, Literal, TypeVar
 
 from qdiff.errors import QdiffError
-from qdiff.lang import syntax as sx
-from qdiff.lang.scan import scan
 from qdiff.lang.source import Source
-from qdiff.lang.syntax import Fault
+from qdiff.lang.text import syntax as sx
+from qdiff.lang.text.scan import scan
+from qdiff.lang.text.syntax import Fault
+from qdiff.lang.text.unexpected import unexpected_token
 from qdiff.lang.tree import Program
-from qdiff.lang.unexpected import unexpected_token
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ def parse(text: str, name: str = "<text>") -> Program:
         QdiffSyntaxError: the text is not a program; says where and why.
     """
     from qdiff.lang.check import check
-    from qdiff.lang.elaborate import elaborate
+    from qdiff.lang.text.elaborate import elaborate
 
     source = source_of(text, name)
     with _collector_paused():
@@ -111,10 +111,10 @@ def _lark() -> Any:
     """The parser, built when it is first used."""
     from lark import Lark
 
-    from qdiff.lang.build import Builder
-    from qdiff.lang.tokens import Tokens
+    from qdiff.lang.text.build import Builder
+    from qdiff.lang.text.tokens import Tokens
 
-    grammar = resources.files("qdiff.lang").joinpath("grammar.lark").read_text(encoding="ascii")
+    grammar = resources.files("qdiff.lang.text").joinpath("grammar.lark").read_text(encoding="ascii")
     return Lark(
         grammar,
         parser="lalr",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from qdiff.errors import listed
-from qdiff.lang import syntax as sx
-from qdiff.lang.names import Declared, Kind, Scope, declarable, described, name_problem, size_problem
 from qdiff.lang.source import Position
-from qdiff.lang.syntax import Fault, Name
+from qdiff.lang.text import syntax as sx
+from qdiff.lang.text.names import Declared, Kind, Scope, declarable, described, name_problem, size_problem
+from qdiff.lang.text.syntax import Fault, Name
 from qdiff.lang.tree import Register
 
 _ORDER = ("qubit", "para", "count", "def")
