@@ -39,7 +39,7 @@ def expectation(
         observable: text such as "c * P1[r] / 10", an `Observable`, or Qiskit's `SparsePauliOp`.
         qubits: for a `SparsePauliOp`, the qubits it acts on, the first for the rightmost letter;
             all qubits of the program in declared order where it is left out.
-        max_memory: bytes that exact states may take.
+        max_memory: bytes that exact states may take; 4 GiB where it is left out.
 
     Raises:
         QdiffError: an observable that is not Hermitian, or names what the program does not declare.
@@ -80,7 +80,7 @@ class Objective:
         return self._engine.value(resolve(self.program, params), self.observable)
 
     def grad(self, params: object = (), wrt: object = None) -> NDArray[np.float64]:
-        """Return ∂f/∂wrt, float (len(wrt),), in the order of `wrt`."""
+        """Return ∂f/∂wrt, float (len(wrt),), in the order of `wrt`; raises as `value_and_grad`."""
         return self.value_and_grad(params, wrt)[1]
 
     def value_and_grad(self, params: object = (), wrt: object = None) -> tuple[float, NDArray[np.float64]]:
@@ -96,7 +96,11 @@ class Objective:
         return self._engine.value_and_grad(values, self.observable, self.differentiated(wrt))
 
     def analyze(self, params: object = ()) -> Analysis:
-        """Return termination probability, expected visits and occurrences, and an error bound."""
+        """Return termination probability, expected visits and occurrences, and an error bound.
+
+        Raises:
+            ParameterError, EvaluationError, ResourceError: as for the value.
+        """
         return analyze(self._engine, resolve(self.program, params), self.observable)
 
     def estimate(
@@ -116,13 +120,17 @@ class Objective:
 
         Returns:
             value, stderr, interval(level) and the rest of an `Estimate`.
+
+        Raises:
+            QdiffError: too few shots for the groups, a bad seed.
+            ParameterError, EvaluationError: as for the value.
+            BackendError: an unknown backend, or one that cannot run the program; what could is listed.
         """
         from qdiff.estimators.expectation import estimate_expectation
         from qdiff.sim.registry import find_backend
-        from qdiff.sim.trajectory import TrajectoryBackend
 
         return estimate_expectation(
-            TrajectoryBackend() if backend is None else find_backend(backend),
+            find_backend(backend),
             self.program,
             self.observable,
             resolve(self.program, params),

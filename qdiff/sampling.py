@@ -13,7 +13,6 @@ from qdiff.lang.tree import Program
 from qdiff.sim.protocol import Backend, Job, Outcomes, Readout
 from qdiff.sim.registry import find_backend
 from qdiff.sim.seeds import checked_seed, checked_shots
-from qdiff.sim.trajectory import TrajectoryBackend
 
 LONGEST_SHOWN_COUNTS = 8
 
@@ -96,7 +95,7 @@ def sample(
     """
     values = resolve(program, params)
     shots, seed = checked_shots(shots), checked_seed(seed)
-    chosen = TrajectoryBackend() if backend is None else find_backend(backend)
+    chosen = find_backend(backend)
     prepared = chosen.prepare(program, Readout(program.qubits))
     [outcomes] = chosen.run([Job(prepared, values, shots, seed)])
     return _samples(program, outcomes)

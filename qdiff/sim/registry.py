@@ -6,6 +6,7 @@ lists what would serve.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import assert_never
@@ -44,6 +45,7 @@ class _Entry:
 
 
 _BACKENDS: dict[str, _Entry] = {}
+DEFAULT = "trajectory"
 
 
 def register_backend(name: str, capabilities: Capabilities, build: Callable[[], Backend]) -> None:
@@ -58,12 +60,17 @@ def known_backends() -> tuple[str, ...]:
     return tuple(_BACKENDS)
 
 
-def find_backend(backend: str | Backend) -> Backend:
+def find_backend(backend: str | Backend | None = None) -> Backend:
     """Return the backend of this name, with its default options; an object is returned as it is.
+
+    Args:
+        backend: None stands for the trajectory sampler.
 
     Raises:
         BackendError: an unknown name, or an object that is no backend.
     """
+    importlib.import_module("qdiff.sim.trajectory")  # registers itself; it imports this module
+    backend = DEFAULT if backend is None else backend
     if isinstance(backend, str):
         if backend not in _BACKENDS:
             hint = did_you_mean(backend, _BACKENDS)

@@ -13,16 +13,15 @@ SEEDS = 2**64
 """Seeds are 0 .. SEEDS - 1."""
 
 
-def checked_shots(shots: object, least: int = 1) -> int:
+def checked_shots(shots: object) -> int:
     """Return `shots` as an int.
 
     Raises:
-        QdiffError: it is no integer, or below `least`.
+        QdiffError: it is no positive integer.
     """
     number = integer(shots)
-    if number is None or number < least:
-        wanted = "a positive integer" if least == 1 else f"an integer, at least {least}"
-        raise QdiffError(f"The number of shots must be {wanted}, got {shots!r}.")
+    if number is None or number < 1:
+        raise QdiffError(f"The number of shots must be a positive integer, got {shots!r}.")
     return number
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import pytest
 from cli.programs import AT, COUNTING
@@ -144,7 +143,7 @@ def test_run_where_no_run_ends(done, folder):
 
 
 def test_run_says_what_was_cut(done, folder, monkeypatch):
-    monkeypatch.setattr("qdiff.sampling.TrajectoryBackend", partial(TrajectoryBackend, step_limit=50))
+    monkeypatch.setattr("qdiff.sampling.find_backend", lambda backend: TrajectoryBackend(step_limit=50))
     (folder / "loop.qprog").write_text("qubit: q\nH[q]; while M[q] = 1 do skip od")
     words = ("run", "loop.qprog", "--shots", "40", "--seed", "2")
     data = done(*words, "--json").data
