@@ -13,6 +13,7 @@ from typing import NoReturn, assert_never, get_args
 from qdiff.lang import tree
 from qdiff.lang.check_expression import ExpressionChecker
 from qdiff.lang.gates import gate_hint, is_gate, record
+from qdiff.lang.limits import DEEPEST
 from qdiff.lang.printer import head_text
 from qdiff.lang.source import Position, refusal
 from qdiff.lang.text.advice import warnings_of as warnings_of
@@ -21,7 +22,6 @@ from qdiff.lang.text.scan import scan_depth
 from qdiff.lang.text.syntax import Fault
 from qdiff.lang.walk import blocks_of
 
-DEEPEST = 500
 STATEMENTS = get_args(tree.Statement)
 CERTAINLY_FLAT = 100  # levels whose text has fewer than 500 nested brackets and signs
 CERTAINLY_DEEP = 5000  # levels whose text has more

@@ -9,11 +9,11 @@ from qdiff.errors import QdiffError, did_you_mean, listed
 from qdiff.lang import expr as ex
 from qdiff.lang import tree
 from qdiff.lang.expr import FUNCTIONS, Expr
+from qdiff.lang.limits import MOST_NODES
 from qdiff.lang.rebuild import rebuild
 from qdiff.lang.source import Position, refusal
 from qdiff.lang.text.names import LARGEST_INTEGER
 
-MOST_NODES = 10_000_000
 LARGEST_LITERAL = 10**300
 
 

@@ -1,6 +1,6 @@
 """Numbers from expressions, one at a time: exact where the operands are integers.
 
-The engines evaluate all angles of a program at once with a compiled binder (`qdiff.sim.binder`);
+The engines evaluate all angles of a program at once with a compiled tape (`qdiff.sim.tape`);
 this evaluator serves comparisons, counters, constant expressions, and says what went wrong where.
 Operations go from left to right; a quotient is rounded once, so that c/49 = 1 where c = 49.
 """

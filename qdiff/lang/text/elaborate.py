@@ -11,6 +11,7 @@ from typing import assert_never
 from qdiff.lang import tree
 from qdiff.lang.expr import Parameter
 from qdiff.lang.gates import GateRecord, is_gate, record
+from qdiff.lang.limits import DEEPEST
 from qdiff.lang.source import Position, Source
 from qdiff.lang.text import syntax as sx
 from qdiff.lang.text.declarations import declared_names
@@ -32,7 +33,6 @@ from qdiff.lang.text.syntax import Fault, Name, Operation, place, shown
 from qdiff.lang.text.unrolling import Sizes
 
 MOST_STATEMENTS = 1_000_000
-DEEPEST = 500
 
 
 def elaborate(text: sx.Text, source: Source | None = None) -> tree.Program:

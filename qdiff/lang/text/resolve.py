@@ -11,14 +11,13 @@ from typing import Any
 from qdiff.lang import expr as ex
 from qdiff.lang import tree
 from qdiff.lang.expr import Expr
+from qdiff.lang.limits import MOST_NODES
 from qdiff.lang.source import Position
 from qdiff.lang.text import syntax as sx
 from qdiff.lang.text.names import AngleArgument, Declared, LoopIndex, QubitArgument, Scope, described
 from qdiff.lang.text.places import Place, admit, require_integer
 from qdiff.lang.text.references import References, bare_array, division, the_index
 from qdiff.lang.text.syntax import Fault, Name, Operation, place, shown
-
-MOST_NODES = 10_000_000
 
 
 class Resolver:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 
+from qdiff.lang.limits import DEEPEST
 from qdiff.lang.source import Position
 from qdiff.lang.text.characters import unknown_character
 from qdiff.lang.text.syntax import Fault, position_at
 
 LARGEST_TEXT = 5_000_000  # bytes
-DEEPEST = 500
 
 _TOKEN = re.compile(
     r"""

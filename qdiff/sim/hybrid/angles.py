@@ -11,10 +11,10 @@ from qdiff.errors import EvaluationError
 from qdiff.lang.evaluate import ValueFailure
 from qdiff.lang.expr import Expr, Parameter, ParameterElement, is_number
 from qdiff.lang.running import PROBABILITY_SLACK, improbable, located
-from qdiff.sim.binder import compile_tape
 from qdiff.sim.flow import Flow
 from qdiff.sim.hybrid.graph import Graph
 from qdiff.sim.hybrid.perturbed import Slopes
+from qdiff.sim.tape import compile_tape
 
 Floats = NDArray[np.float64]
 

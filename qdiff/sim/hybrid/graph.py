@@ -38,10 +38,9 @@ from qdiff.sim.flow import (
     Set,
     Toss,
 )
-from qdiff.sim.hybrid import linear
-from qdiff.sim.hybrid import traces as k
+from qdiff.sim.hybrid import linear, traces
 from qdiff.sim.hybrid.schedule import Stage, schedule
-from qdiff.sim.hybrid.traces import Op
+from qdiff.sim.hybrid.traces import Op, ResetMap
 from qdiff.sim.hybrid.unitaries import Runs
 
 Store = tuple[int, ...]
@@ -79,7 +78,7 @@ class Graph:
     runs: Runs
     tosses: list[tuple[int, int]]
     masks: list[NDArray[np.float64]]
-    resets: dict[int, k.ResetMap]
+    resets: dict[int, ResetMap]
     rows: NDArray[np.float64]
     stages: list[Stage]
 
@@ -211,29 +210,31 @@ class Explorer:
             self._flush(trace, register, run)
             match instruction:
                 case ResetBits(bits=bits, next=point):
-                    trace.ops.append((k.RESET, register, 0, bits))
+                    trace.ops.append((traces.RESET, register, 0, bits))
                 case Mark(index=index, next=point):
-                    trace.ops.append((k.MARK, register, 0, index))
+                    trace.ops.append((traces.MARK, register, 0, index))
                 case MeasureBits(qubits=qubits, targets=targets):
                     outcomes: dict[int, list[int]] = {}
                     for outcome, target in enumerate(targets):
                         outcomes.setdefault(target, []).append(outcome)
                     for target, kept in outcomes.items():
-                        self._branch(trace, register, k.MASK, self._mask(qubits, kept), target, store)
-                    trace.ops.append((k.END, register, 0, 0))
+                        self._branch(trace, register, traces.MASK, self._mask(qubits, kept), target, store)
+                    trace.ops.append((traces.END, register, 0, 0))
                     return
                 case RecordBits(qubits=qubits, counter=counter, next=point):
                     for outcome in range(1 << len(qubits)):
                         after = (*store[:counter], outcome, *store[counter + 1 :])
-                        self._branch(trace, register, k.MASK, self._mask(qubits, [outcome]), point, after)
-                    trace.ops.append((k.END, register, 0, 0))
+                        self._branch(
+                            trace, register, traces.MASK, self._mask(qubits, [outcome]), point, after
+                        )
+                    trace.ops.append((traces.END, register, 0, 0))
                     return
                 case Toss(expression=expression, if_true=if_true, if_false=if_false):
                     key = (expression, self._row(expression, store))
                     toss = self.tosses.setdefault(key, len(self.tosses))
-                    self._branch(trace, register, k.TOSS, toss, if_true, store)
-                    self._branch(trace, register, k.TOSS_NOT, toss, if_false, store)
-                    trace.ops.append((k.END, register, 0, 0))
+                    self._branch(trace, register, traces.TOSS, toss, if_true, store)
+                    self._branch(trace, register, traces.TOSS_NOT, toss, if_false, store)
+                    trace.ops.append((traces.END, register, 0, 0))
                     return
                 case _:
                     raise AssertionError(f"unexpected instruction {instruction}")
@@ -244,13 +245,13 @@ class Explorer:
 
     def _leaf(self, trace: _Trace, register: int, run: list[int], target: int) -> None:
         self._flush(trace, register, run)
-        trace.ops.append((k.LEAF, register, 0, len(trace.targets)))
+        trace.ops.append((traces.LEAF, register, 0, len(trace.targets)))
         trace.targets.append(target)
 
     def _flush(self, trace: _Trace, register: int, run: list[int]) -> None:
         if run:
             number = self.runs.setdefault(tuple(run), len(self.runs))
-            trace.ops.append((k.UNITARY, register, 0, number))
+            trace.ops.append((traces.UNITARY, register, 0, number))
             run.clear()
 
     def _instance(self, gate: int, store: Store) -> int:
@@ -308,12 +309,12 @@ class Explorer:
             targets=targets_of,
             runs=Runs(self.flow, list(self.instances), list(self.runs), self.dimension),
             tosses=list(self.tosses),
-            masks=[k.mask(qubits, kept, self.dimension) for qubits, kept in self.masks],
+            masks=[traces.mask(qubits, kept, self.dimension) for qubits, kept in self.masks],
             resets={
-                op[3]: k.ResetMap.on(op[3], self.dimension)
+                op[3]: ResetMap.on(op[3], self.dimension)
                 for ops in self.traces
                 for op in ops
-                if op[0] == k.RESET
+                if op[0] == traces.RESET
             },
             rows=np.array(list(self.rows), dtype=float).reshape(len(self.rows), -1).T,
             stages=schedule(targets_of, trace_of),

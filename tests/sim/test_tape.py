@@ -1,4 +1,4 @@
-"""The binder against the evaluator of single expressions."""
+"""The tape against the evaluator of single expressions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from qdiff.errors import EvaluationError
 from qdiff.lang.expr import Counter, Expr, Parameter, ParameterElement, add, number
-from qdiff.sim.binder import compile_tape
+from qdiff.sim.tape import compile_tape
 
 
 def run(tree: list[Expr]) -> np.ndarray:
