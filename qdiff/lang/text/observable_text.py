@@ -13,6 +13,7 @@ from qdiff.errors import QdiffError
 from qdiff.lang import expr as ex
 from qdiff.lang.evaluate import ValueFailure
 from qdiff.lang.expr import FUNCTIONS
+from qdiff.lang.gates import is_gate
 from qdiff.lang.observable import P0, P1, Observable, Term, X, Y, Z, constant, count
 from qdiff.lang.source import Position
 from qdiff.lang.text.parser import read_expression, reading, source_of
@@ -88,6 +89,12 @@ def _element_name(node: Expression, what: str) -> str:
     match node.indices:
         case (ex.Number(value=int(index)),):
             return f"{node.name.text}[{index}]"
+        case _ if is_gate(node.name.text):
+            raise Fault(
+                f"there is no operator `{node.name.text}`: operators are X, Y, Z, P0, P1; the identity "
+                "is left out.",
+                node.pos,
+            )
         case _:
             raise Fault(f"the index of {what} is one integer, as in `{node.name.text}[2]`.", node.pos)
 

@@ -90,6 +90,8 @@ FUNCTIONS = "sin, cos, tan, asin, acos, atan, exp, log, sqrt, abs"
         ("Z[data[i]]", 3, "the index of a qubit is one integer, as in `data[2]`."),
         ("Z[data[0, 1]]", 3, "the index of a qubit is one integer, as in `data[2]`."),
         ("m[i]", 1, "the index of a counter is one integer, as in `m[2]`."),
+        ("2*I[q]", 3, "there is no operator `I`: operators are X, Y, Z, P0, P1; the identity is left out."),
+        ("H[q]", 1, "there is no operator `H`: operators are X, Y, Z, P0, P1; the identity is left out."),
         ("m[1.0]", 1, "the index of a counter is one integer, as in `m[2]`."),
         ("X[q]*Z[q]", 6, "the qubit `q` stands twice in one term."),
         ("Z[q]*2*c*Z[q]", 10, "the qubit `q` stands twice in one term."),
