@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.setup-done
 
-.PHONY: help setup demo test lint types layers wheel bench coverage format clean
+.PHONY: help setup demo test lint types layers wheel bench curves bounds coverage format clean
 
 help:
 	@echo "make setup     create .venv and install qdiff with its development tools"
@@ -14,6 +14,8 @@ help:
 	@echo "make lint types layers   the checks that CI runs besides"
 	@echo "make wheel     build a wheel and import it from a fresh environment"
 	@echo "make bench     measure the table of benchmarks/README.md"
+	@echo "make curves    measure and draw docs/images/cost.png (some minutes)"
+	@echo "make bounds    hold error bounds against true errors on 2000 random programs"
 	@echo "make coverage  the tests with line coverage"
 	@echo "make format    let ruff format the code"
 
@@ -46,6 +48,12 @@ wheel: $(SETUP)
 
 bench: $(SETUP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
+
+curves: $(SETUP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.curves
+
+bounds: $(SETUP)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m bounds
 
 coverage: $(SETUP)
 	$(BIN)/python -m pytest --cov=qdiff --cov-report=term-missing:skip-covered

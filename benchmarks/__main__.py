@@ -52,26 +52,112 @@ def median_seconds(action: Callable[[], object], repeat: int) -> float:
     return statistics.median(times)
 
 
+@dataclass(frozen=True)
+class Timer:
+    """Times of one workload, in ms."""
+
+    workload: Workload
+    repeat: int
+
+    def value(self) -> float:
+        """f(params)."""
+        f = self.workload.objective()
+        return 1e3 * median_seconds(lambda: f(self.workload.params), self.repeat)
+
+    def gradient(self) -> float:
+        """f.value_and_grad(params)."""
+        f = self.workload.objective()
+        return 1e3 * median_seconds(lambda: f.value_and_grad(self.workload.params), self.repeat)
+
+    def hessian(self) -> float:
+        """f.hessian(params)."""
+        f = self.workload.objective()
+        return 1e3 * median_seconds(lambda: f.hessian(self.workload.params), self.repeat)
+
+    def quotient(self) -> float:
+        """Gradient ÷ value, each call beside the other."""
+        f, params = self.workload.objective(), self.workload.params
+        return median_quotient(lambda: f.value_and_grad(params), lambda: f(params), self.repeat)
+
+
+def median_quotient(action: Callable[[], object], beside: Callable[[], object], repeat: int) -> float:
+    """Return the median of the quotients of two times, taken one after the other."""
+    action(), beside()
+    quotients = []
+    for _ in range(repeat):
+        begun = time.perf_counter()
+        action()
+        between = time.perf_counter()
+        beside()
+        quotients.append((between - begun) / (time.perf_counter() - between))
+    return statistics.median(quotients)
+
+
 def exact_figures(repeat: int) -> Iterator[Figure]:
-    """Values and gradients of the exact engine."""
-
-    def value(workload: Workload) -> float:
-        f = workload.objective()
-        return 1e3 * median_seconds(lambda: f(workload.params), repeat)
-
-    def gradient(workload: Workload) -> float:
-        f = workload.objective()
-        return 1e3 * median_seconds(lambda: f.value_and_grad(workload.params), repeat)
-
-    for workload, goal, what in (
-        (workloads.amplitude_amplification(), 3, "value + both derivatives"),
-        (workloads.quantum_walk(), 20, "value + both derivatives"),
-        (workloads.repeat_until_success(), 1, "value"),
-        (workloads.repeat_until_success(), 3, "value + all 11 derivatives"),
-        (workloads.seeded_loop(), 500, "value + 20 derivatives"),
+    """Values, gradients and Hessians of the exact engines."""
+    few = max(5, repeat // 4)
+    amplification, walk = workloads.amplitude_amplification(), workloads.quantum_walk()
+    repeated, loop = workloads.repeat_until_success(), workloads.seeded_loop(qubits=8)
+    branching, ansatz = workloads.branching_circuit(), workloads.static_ansatz()
+    for workload, what, goal, measure in (
+        (amplification, "value + both derivatives", 1, Timer(amplification, repeat).gradient),
+        (walk, "value + both derivatives", 12, Timer(walk, repeat).gradient),
+        (walk, "Hessian", 40, Timer(walk, few).hessian),
+        (repeated, "value", 1, Timer(repeated, repeat).value),
+        (repeated, "value + all 11 derivatives", 3, Timer(repeated, repeat).gradient),
+        (loop, "value + 20 derivatives", 5000, Timer(loop, 5).gradient),
+        (branching, "value + all derivatives", 3000, Timer(branching, few).gradient),
+        (ansatz, "value + all derivatives", 150, Timer(ansatz, few).gradient),
     ):
-        measure = value if what == "value" else gradient
-        yield Figure(f"{workload.name}: {what}", "ms", goal, lambda m=measure, w=workload: m(w))  # type: ignore[misc]
+        yield Figure(f"{workload.name}: {what}", "ms", goal, measure)
+    yield Figure(
+        f"{loop.name}: memory of the process", "GiB", 1, lambda: peak_memory("seeded_loop(qubits=8)")
+    )
+
+    def counted() -> float:
+        one, other = workloads.counted_walk(counted=True), workloads.counted_walk(counted=False)
+        f, g = one.objective(), other.objective()
+        return median_quotient(
+            lambda: f.value_and_grad(one.params), lambda: g.value_and_grad(other.params), repeat
+        )
+
+    yield Figure("walk with an unbounded counted counter ÷ without: value + gradient", "", 2.5, counted)
+
+
+def quotient_figures(repeat: int) -> Iterator[Figure]:
+    """Gradient ÷ value, from 1 to 1000 parameters."""
+    few = max(5, repeat // 4)
+    subjects = [
+        workloads.amplitude_amplification(),
+        workloads.quantum_walk(),
+        workloads.repeat_until_success(),
+    ]
+    for count in (1, 10, 100, 1000):
+        for qubits in (2, 6):
+            subjects.append(workloads.seeded_loop(qubits=qubits, gates=max(30, count), parameters=count))
+    subjects += [workloads.static_ansatz(4, layers) for layers in (1, 25, 250)]
+    subjects += [workloads.static_ansatz(10, layers) for layers in (1, 10, 100)]
+    subjects += [workloads.branching_circuit(10, 4, count) for count in (10, 100, 1000)]
+    for workload in subjects:
+        count = len(workload.program.trainable)
+        name = f"{workload.name}, {count} parameters: gradient ÷ value"
+        yield Figure(name, "", 4, Timer(workload, few).quotient)
+
+
+MEMORY = """
+import resource
+from benchmarks import workloads
+workload = workloads.{call}
+workload.objective().value_and_grad(workload.params)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+"""
+
+
+def peak_memory(call: str) -> float:
+    """Return the largest memory of a new process that computes value and gradient, in GiB."""
+    command = [sys.executable, "-c", MEMORY.format(call=call)]
+    run = subprocess.run(command, check=True, capture_output=True, text=True, cwd=workloads.ROOT)
+    return float(run.stdout)
 
 
 def krylov_figures() -> Iterator[Figure]:
@@ -89,13 +175,27 @@ def krylov_figures() -> Iterator[Figure]:
 
 def applications(workload: Workload) -> int:
     """Return the larger number of applications of the forward and the backward solve."""
-    observable = qd.observable(workload.observable)
     engine = HybridEngine(workload.program)
     params = resolve(workload.program, workload.params)
-    solution = engine.solve(params, observable, workload.program.trainable)
-    forward = solution.solver.applications
-    engine.pull_back(solution, observable)
-    return max(forward, solution.solver.applications - forward)
+    solution = engine.solve([params], [qd.observable(workload.observable)], workload.program.trainable)
+    loops = solution.solver.loops
+    forward = loops.applications
+    engine.pull_back(solution)
+    return max(forward, loops.applications - forward)
+
+
+def peer_figures(python: str, repeat: int) -> Iterator[Figure]:
+    """The static ansatz beside PennyLane-Lightning, run by an interpreter that has it."""
+    ansatz = workloads.static_ansatz()
+
+    def quotient() -> float:
+        mine = Timer(ansatz, max(5, repeat // 4)).gradient()
+        command = [python, "benchmarks/lightning.py"]
+        run = subprocess.run(command, check=True, capture_output=True, text=True, cwd=workloads.ROOT)
+        print(f"  (PennyLane-Lightning: {float(run.stdout):.3g} ms)", file=sys.stderr)
+        return mine / float(run.stdout)
+
+    yield Figure(f"{ansatz.name}: ÷ PennyLane-Lightning, adjoint", "", 1, quotient)
 
 
 def text_figures(repeat: int) -> Iterator[Figure]:
@@ -138,6 +238,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--repeat", type=int, default=15, help="timed runs of each row (15)")
     parser.add_argument("--only", default="", help="only rows whose name contains this text")
+    parser.add_argument("--peer", default="", help="a Python that has pennylane-lightning: adds its row")
     options = parser.parse_args()
     threads = os.environ.get("OMP_NUM_THREADS", "unset")
     machine = f"Python {platform.python_version()}, {platform.machine()}, OMP_NUM_THREADS={threads}"
@@ -145,6 +246,8 @@ def main() -> None:
     print("| what | goal | measured | |\n|---|---|---|---|")
     for figures in (
         exact_figures(options.repeat),
+        quotient_figures(options.repeat),
+        peer_figures(options.peer, options.repeat) if options.peer else (),
         krylov_figures(),
         text_figures(options.repeat),
         process_figures(options.repeat),

@@ -11,6 +11,7 @@ import numpy as np
 
 import qdiff as qd
 
+ROTATIONS = 20  # in the body of a seeded loop, at least
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -60,6 +61,8 @@ def seeded_loop(
 ) -> Workload:
     """A loop whose body entangles all qubits; it goes on with probability `radius` after each pass.
 
+    At least `ROTATIONS` of its gates are rotations, by numbers where there are fewer parameters.
+
     The guard is the first qubit. It takes part in the body, then is reset and turned so that it reads
     1 with probability 1 - radius: the spectral radius of the loop is `radius` exactly. It starts
     turned the same way. The body ends by resetting the first `fresh` qubits, the guard among them:
@@ -67,13 +70,16 @@ def seeded_loop(
     second eigenvalue of the loop, which limits every iterative solver.
     """
     rng = np.random.default_rng(seed)
-    rotated = set(rng.choice(gates, size=parameters, replace=False).tolist())
+    rotations = max(parameters, min(gates, ROTATIONS))
+    rotated = set(rng.choice(gates, size=rotations, replace=False).tolist())
+    numbers = np.random.default_rng(seed + 1).uniform(-math.pi, math.pi, rotations)
     body: list[str] = []
     for position in range(gates):
         first, second = rng.choice(qubits, size=2, replace=False)
         if position in rotated:
             name = rng.choice(["Rx", "Ry", "Rz"])
-            angle = f"w[{sum(p < position for p in rotated)}]"
+            at = sum(p < position for p in rotated)
+            angle = f"w[{at}]" if at < parameters else repr(float(numbers[at]))
             controlled = rng.random() < 0.3
             body.append(
                 f"C_{name}({angle})[q[{first}]][q[{second}]]"
@@ -89,8 +95,61 @@ def seeded_loop(
         f"    for i in 0..{fresh - 1} do q[i] := |0> od; {turn}\nod\n"
     )
     params = {"w": rng.uniform(-math.pi, math.pi, parameters)}
-    observable = " + ".join(f"Z[q[{i}]]*Z[q[{i + 1}]]" for i in range(1, qubits - 1)) + " + 0.5*X[q[1]]"
+    bonds = [f"Z[q[{i}]]*Z[q[{i + 1}]]" for i in range(1, qubits - 1)]
+    observable = " + ".join([*bonds, "0.5*X[q[1]]"])
     name = f"seeded loop, {qubits} qubits ({fresh} reset each pass), radius {radius}"
+    return Workload(name, qd.parse(text), params, observable)
+
+
+def counted_walk(*, counted: bool) -> Workload:
+    """The quantum walk until it arrives, with or without an unbounded counter of its passes."""
+    text = (ROOT / "benchmarks/programs/quantum_walk.qprog").read_text(encoding="utf-8")
+    step = "if c < n then c++ else skip fi"
+    assert step in text, "the walk counts its passes"
+    program = qd.parse(text.replace(step, "c++" if counted else "skip").replace("t1, t2, n", "t1, t2"))
+    name = f"quantum walk {'with' if counted else 'without'} a counted counter"
+    return Workload(name, program, {"t1": 2.0, "t2": 2.0}, "c/4" if counted else "Z[c1]")
+
+
+def static_ansatz(qubits: int = 16, layers: int = 8, seed: int = 1) -> Workload:
+    """Layers of Ry on every qubit and a ring of CNOT; a transverse-field Ising chain is observed."""
+    body = []
+    for layer in range(layers):
+        body += [f"Ry(w[{layer * qubits + i}])[q[{i}]]" for i in range(qubits)]
+        body += [f"CNOT[q[{i}], q[{(i + 1) % qubits}]]" for i in range(qubits)]
+    count = qubits * layers
+    text = f"qubit: q[{qubits}]\npara: w[{count}]\n" + ";\n".join(body) + "\n"
+    params = {"w": np.random.default_rng(seed).uniform(-math.pi, math.pi, count)}
+    bonds = [f"Z[q[{i}]]*Z[q[{i + 1}]]" for i in range(qubits - 1)]
+    fields = [f"0.5*X[q[{i}]]" for i in range(qubits)]
+    return Workload(
+        f"static ansatz, {qubits} qubits, {count} parameters",
+        qd.parse(text),
+        params,
+        " + ".join(bonds + fields),
+    )
+
+
+def branching_circuit(
+    qubits: int = 16, measurements: int = 6, parameters: int = 40, seed: int = 1
+) -> Workload:
+    """Rotations and CNOT between measurements; each outcome decides on a rotation elsewhere."""
+    rng = np.random.default_rng(seed)
+    feedback = list(range(parameters - measurements, parameters))
+    blocks = np.array_split(np.arange(parameters - measurements), measurements + 1)
+    body: list[str] = []
+    for turn, block in enumerate(blocks):
+        for p in block:
+            first, second = rng.choice(qubits, size=2, replace=False)
+            body.append(f"{rng.choice(['Rx', 'Ry', 'Rz'])}(w[{p}])[q[{first}]]")
+            body.append(f"CNOT[q[{first}], q[{second}]]")
+        if turn < measurements:
+            first, second = rng.choice(qubits, size=2, replace=False)
+            body.append(f"if M[q[{first}]] = 1 then Ry(w[{feedback[turn]}])[q[{second}]]; X[q[{first}]] fi")
+    text = f"qubit: q[{qubits}]\npara: w[{parameters}]\n" + ";\n".join(body) + "\n"
+    params = {"w": rng.uniform(-math.pi, math.pi, parameters)}
+    observable = " + ".join(f"Z[q[{i}]]*Z[q[{i + 1}]]" for i in range(qubits - 1))
+    name = f"branching circuit, {qubits} qubits, {measurements} measurements, {parameters} parameters"
     return Workload(name, qd.parse(text), params, observable)
 
 

@@ -10,16 +10,20 @@ Programs that measure, branch and loop without bound go in; derivatives come out
 """
 
 from qdiff import plot
-from qdiff.errors import QdiffError, QdiffSyntaxError
+from qdiff.errors import BatchError, QdiffError, QdiffSyntaxError
 from qdiff.estimators.estimate import Estimate
+from qdiff.final_state import HybridState, state
+from qdiff.gradient_check import GradientCheck, check_grad
+from qdiff.landscapes import Landscape, landscape
 from qdiff.lang.load import load
 from qdiff.lang.observable import P0, P1, Observable, X, Y, Z, count
 from qdiff.lang.observable_input import observable
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
-from qdiff.objective import Objective, expectation
+from qdiff.objective import Objective, VectorObjective, expectation
+from qdiff.proved_bounds import derivative_bounds
 from qdiff.sampling import Samples, sample
-from qdiff.sim.hybrid.analysis import Analysis
+from qdiff.sim.analysis import Analysis
 from qdiff.train import LBFGSB, Adam, GradientDescent, TrainingResult, maximize, minimize
 
 __version__ = "0.1.0"
@@ -30,8 +34,12 @@ __all__ = [
     "P1",
     "Adam",
     "Analysis",
+    "BatchError",
     "Estimate",
+    "GradientCheck",
     "GradientDescent",
+    "HybridState",
+    "Landscape",
     "Objective",
     "Observable",
     "Program",
@@ -39,11 +47,15 @@ __all__ = [
     "QdiffSyntaxError",
     "Samples",
     "TrainingResult",
+    "VectorObjective",
     "X",
     "Y",
     "Z",
+    "check_grad",
     "count",
+    "derivative_bounds",
     "expectation",
+    "landscape",
     "load",
     "maximize",
     "minimize",
@@ -51,4 +63,5 @@ __all__ = [
     "parse",
     "plot",
     "sample",
+    "state",
 ]

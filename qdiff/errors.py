@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class QdiffError(Exception):
@@ -35,6 +40,29 @@ class ParameterError(QdiffError):
 
 class EvaluationError(QdiffError):
     """Something that has no value when it runs: a division by zero, an index out of range."""
+
+
+class BatchError(EvaluationError):
+    """A batch in which some rows have no value; the results of the others are not lost.
+
+    Attributes:
+        values: (B, …), NaN in the bad rows.
+        gradients: (B, …, d), NaN in the bad rows; None where no derivatives were asked for.
+        errors: row → what is wrong with it, rows counted from 0.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        values: NDArray[np.float64],
+        gradients: NDArray[np.float64] | None,
+        errors: Mapping[int, QdiffError],
+    ) -> None:
+        super().__init__(message)
+        self.values = values
+        self.gradients = gradients
+        self.errors = errors
 
 
 class ResourceError(QdiffError):

@@ -11,8 +11,6 @@ import os
 import time
 from pathlib import Path
 
-import numpy as np
-
 import qdiff as qd
 
 HERE = Path(__file__).resolve().parent
@@ -68,8 +66,8 @@ def main() -> None:
     print(report(f, result, seconds))
     OUTPUT.mkdir(exist_ok=True)
     landscape, steps = OUTPUT / "landscape.png", OUTPUT / "training.png"
-    qd.plot.landscape(f, "t", np.linspace(0.2, 2 * math.pi - 0.2, 400), training=result, path=landscape)
-    result.plot(path=steps)
+    qd.landscape(f, "t", (0.2, 2 * math.pi - 0.2, 400), run=result).plot(landscape)
+    result.plot(steps)
     print(f"\nPictures: {os.path.relpath(landscape)}\n          {os.path.relpath(steps)}")
 
 

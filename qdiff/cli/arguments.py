@@ -25,7 +25,7 @@ SUMMARIES = {
     "show": "print a program in its canonical form",
     "run": "run a program shot by shot: counts and counters",
     "value": "the expectation value of an observable: exact, or from shots",
-    "grad": "the exact derivatives of an expectation value",
+    "grad": "the exact derivatives of an expectation value, and a check of them",
     "train": "train parameters so that an expectation value falls or rises",
 }
 
@@ -37,7 +37,10 @@ EXAMPLES = {
         'qdiff value walk.qprog -O "Z[q]*Z[r] + 0.5*X[q]" -p t=1.4 -p w=0.1,0.2 -p w[0]=pi/2\n'
         '  qdiff value walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --shots 10000 --seed 7'
     ),
-    "grad": 'qdiff grad walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --wrt t,w[1]',
+    "grad": (
+        'qdiff grad walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --wrt t,w[1]\n'
+        '  qdiff grad walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --check'
+    ),
     "train": (
         'qdiff train walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --plot course.png --log run.jsonl\n'
         "  and after an interruption the same again with --resume"
@@ -145,8 +148,25 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         _add_parameters(commands[name], observed=name != "run")
     _add_shots(commands["run"], default=1000, shots="number of runs (default: 1000)")
     _add_shots(commands["value"], default=None, shots="estimate from this many runs instead of exactly")
+    for name in ("run", "value"):
+        commands[name].add_argument(
+            "--backend", metavar="B", help="what runs the shots (default: trajectory, the own simulator)"
+        )
+    for name in ("value", "grad"):
+        commands[name].add_argument(
+            "--engine",
+            metavar="NAME",
+            help="what computes exactly: hybrid, pure-state or branching (default: chosen by the size)",
+        )
     commands["value"].add_argument(
-        "--backend", metavar="B", help="what runs the shots (default: trajectory, the own simulator)"
+        "--analyze",
+        action="store_true",
+        help="print also how often loops run, how often parameters act, and why this engine answers",
+    )
+    commands["grad"].add_argument(
+        "--check",
+        action="store_true",
+        help="compare all engines that can answer, and differences of values; status 2 if they disagree",
     )
     _add_wrt(commands["grad"], "the parameters and arrays to differentiate by (default: all trainable ones)")
     _add_wrt(commands["train"], "the parameters and arrays to train (default: all trainable ones)")

@@ -8,20 +8,23 @@ from __future__ import annotations
 import math
 from argparse import Namespace
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from qdiff.cli.output import Report, columns
 from qdiff.cli.values import UsageError, parameter_values
-from qdiff.errors import listed
+from qdiff.errors import QdiffError, listed
 from qdiff.lang.load import load
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from qdiff.gradient_check import GradientCheck
     from qdiff.lang.tree import Program
     from qdiff.objective import Objective
     from qdiff.sampling import Samples
+    from qdiff.sim.analysis import Analysis
 
 MOST_COUNTS = 64
 MOST_VALUES = 8
@@ -61,7 +64,7 @@ def run(arguments: Namespace) -> Report:
 
     program = load(arguments.file)
     values = parameter_values(program, arguments.parameters)
-    samples = sample(program, values, shots=arguments.shots, seed=arguments.seed)
+    samples = sample(program, values, shots=arguments.shots, seed=arguments.seed, backend=arguments.backend)
     finished = ~(samples.aborted_mask | samples.cut_mask)
     counters = {name: _summary(column[finished]) for name, column in samples.counters.items()}
     data = {
@@ -82,10 +85,16 @@ def value(arguments: Namespace) -> Report:
         for option in ("seed", "backend"):
             if getattr(arguments, option) is not None:
                 raise UsageError(f"--{option} belongs to --shots: without it the value is exact.")
+    else:
+        for option in ("engine", "analyze"):
+            if getattr(arguments, option):
+                raise UsageError(f"--{option} belongs to exact values: leave out --shots.")
     program = load(arguments.file)
     objective = expectation_of(program, arguments)
     values = parameter_values(program, arguments.parameters)
-    return _exact(objective, values) if arguments.shots is None else _estimated(objective, values, arguments)
+    if arguments.shots is not None:
+        return _estimated(objective, values, arguments)
+    return _exact(objective, values, arguments.analyze)
 
 
 def grad(arguments: Namespace) -> Report:
@@ -94,11 +103,56 @@ def grad(arguments: Namespace) -> Report:
     objective = expectation_of(program, arguments)
     values = parameter_values(program, arguments.parameters)
     wanted = objective.differentiated(arguments.wrt)
-    found, derivatives = objective.value_and_grad(values, list(wanted)) if wanted else (objective(values), ())
+    names = list(wanted) or None  # no names at all are those of a program without trainable ones
+    found, derivatives = objective.value_and_grad(values, names)
+    analysis = objective.analyze(values, names)
     gradient = dict(zip(wanted, map(float, derivatives), strict=True))
-    width = max(map(len, wanted), default=0)
+    bounds = {name: analysis.grad_error_bound.get(name, math.inf) for name in wanted}
+    data: dict[str, Any] = {
+        "value": found,
+        "grad": gradient,
+        "error_bound": analysis.error_bound,
+        "grad_error_bound": bounds,
+    }
+    lines = _derivative_lines(gradient, bounds)
+    if not all(map(math.isfinite, (analysis.error_bound, *bounds.values()))):
+        data["reason"] = analysis.reason
+        lines += [f"unknown: {analysis.reason}"] if not all(map(math.isfinite, bounds.values())) else []
+    if arguments.check:
+        report = _checked(objective, values, names)
+        data["check"] = asdict(report) | {"ok": report.ok}
+        lines += ["", str(report)]
+    return Report("\n".join(lines), data)
+
+
+def _derivative_lines(gradient: Mapping[str, float], bounds: Mapping[str, float]) -> list[str]:
+    if not gradient:
+        return ["No parameter is trainable."]
+    width = max(map(len, gradient))
     lines = [f"{name:<{width}} = {derivative!r}" for name, derivative in gradient.items()]
-    return Report("\n".join(lines) or "No parameter is trainable.", {"value": found, "grad": gradient})
+    longest = max(map(len, lines))
+    return [
+        f"{line:<{longest}}   error bound {_bound_text(bound)}"
+        for line, bound in zip(lines, bounds.values(), strict=True)
+    ]
+
+
+def _bound_text(bound: float) -> str:
+    return f"{bound:.2g}" if math.isfinite(bound) else "unknown"
+
+
+def _checked(objective: Objective, values: Mapping[str, object], names: list[str] | None) -> GradientCheck:
+    """The report of a check that found nothing.
+
+    Raises:
+        QdiffError: the report of one that did.
+    """
+    from qdiff.gradient_check import check_grad
+
+    report = check_grad(objective, values, names)
+    if not report.ok:
+        raise QdiffError(f"The derivatives disagree.\n{report}")
+    return report
 
 
 def train(arguments: Namespace) -> Report:
@@ -122,10 +176,11 @@ def expectation_of(program: Program, arguments: Namespace) -> Objective:
     """Return the expectation of the observable of a command line."""
     from qdiff.objective import expectation
 
-    return expectation(program, arguments.observable)
+    found: Objective = expectation(program, arguments.observable, engine=getattr(arguments, "engine", None))
+    return found
 
 
-def _exact(objective: Objective, values: Mapping[str, object]) -> Report:
+def _exact(objective: Objective, values: Mapping[str, object], analyze: bool) -> Report:
     found = objective(values)
     analysis = objective.analyze(values)
     bound, ends = analysis.error_bound, analysis.termination_probability
@@ -135,10 +190,28 @@ def _exact(objective: Objective, values: Mapping[str, object]) -> Report:
         ("termination probability", f"{ends:.12g}"),
     ]
     data: dict[str, Any] = {"value": found, "error_bound": bound, "termination_probability": ends}
+    if analysis.trapped_probability:
+        rows.append(("never ends", f"{analysis.trapped_probability:.12g} (counts 0)"))
+        data["trapped_probability"] = analysis.trapped_probability
     if not math.isfinite(bound):
         rows[1] = ("error bound", f"unknown: {analysis.reason}")
         data["reason"] = analysis.reason
-    return Report(columns(rows), data)
+    if not analyze:
+        return Report(columns(rows), data)
+    return Report(f"value                    {found!r}\n{analysis}", data | {"analysis": _analysis(analysis)})
+
+
+def _analysis(analysis: Analysis) -> dict[str, Any]:
+    data = asdict(analysis)
+    data["expected_visits"] = [
+        {
+            "line": loop.position.line if loop.position else None,
+            "evaluations": loop.evaluations,
+            "passes": loop.passes,
+        }
+        for loop in analysis.expected_visits
+    ]
+    return data
 
 
 def _estimated(objective: Objective, values: Mapping[str, object], arguments: Namespace) -> Report:

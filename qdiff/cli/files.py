@@ -1,17 +1,13 @@
-"""Files that a command will write: looked at before the work, written whole or not at all."""
+"""Files that a command will write, looked at before the work."""
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from qdiff.cli.values import UsageError
-from qdiff.errors import QdiffError, listed
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from qdiff.errors import listed
+from qdiff.plot.saving import picture_format
 
 PICTURES = ("png", "pdf", "svg", "jpg", "jpeg", "webp", "tif", "tiff", "eps", "ps")
 
@@ -44,29 +40,5 @@ def check_picture(option: str, path: str) -> None:
         UsageError: as `check_writable`; a suffix that is no picture format.
     """
     check_writable(option, path)
-    if _format(path) not in PICTURES:
+    if picture_format(path) not in PICTURES:
         raise UsageError(f"{option} `{path}`: the suffix says the format, one of {listed(PICTURES)}.")
-
-
-def write_picture(figure: Figure, path: str) -> None:
-    """Save a figure: under its name there is the old file or the whole new one, never a part.
-
-    Raises:
-        QdiffError: it cannot be written.
-    """
-    content = io.BytesIO()
-    figure.savefig(content, format=_format(path))
-    target = Path(os.path.realpath(path))
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        try:
-            part.write_bytes(content.getvalue())
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise QdiffError(f"The picture `{path}` cannot be written: {error.strerror}.") from None
-
-
-def _format(path: str) -> str:
-    return Path(path).suffix.removeprefix(".").lower()

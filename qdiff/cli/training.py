@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
-from qdiff.cli.files import check_picture, check_writable, write_picture
+from qdiff.cli.files import check_picture, check_writable
 from qdiff.cli.output import Report, table
 from qdiff.cli.values import UsageError, parameter_values
 from qdiff.errors import TrainingError
@@ -55,7 +55,7 @@ def train(arguments: Namespace) -> Report:
         print(_how_to_continue(arguments.log), file=sys.stderr)
         raise
     if arguments.plot is not None:
-        write_picture(result.plot(), arguments.plot)
+        result.plot(arguments.plot)
     return Report(_text(result, arguments), _data(result, arguments))
 
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from qdiff.errors import EvaluationError, QdiffError
 from qdiff.estimators.estimate import Estimate
 from qdiff.lang.observable import Observable, Term, qubitwise_groups
+from qdiff.lang.observable_input import check_observable
 from qdiff.lang.tree import Program
 from qdiff.sim.protocol import Backend, Job, Outcomes, Readout
 from qdiff.sim.registry import require
@@ -63,11 +64,7 @@ def estimate_expectation(
         BackendError: the backend cannot run the program; what could is listed.
         EvaluationError: something has no value when it runs.
     """
-    observable.check_names(program.qubits, program.counters)
-    if not observable.is_hermitian:
-        raise QdiffError(
-            f"The observable `{observable}` is not Hermitian: its expectation value is not real."
-        )
+    check_observable(program, observable)
     groups = qubitwise_groups(observable) or ((),)
     seed = checked_seed(seed)
     shares = _shares(groups, checked_shots(shots))

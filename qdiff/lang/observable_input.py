@@ -58,11 +58,21 @@ def observable_of(program: Program, value: object, qubits: Sequence[str] | None 
             )
         qubits = program.qubits
     found = observable(value, qubits)
+    check_observable(program, found)
+    return found
+
+
+def check_observable(program: Program, found: Observable) -> None:
+    """Refuse an observable that has no real expectation after a program.
+
+    Raises:
+        QdiffError: names that the program does not declare, or declares as something else; an
+            operator that is not Hermitian.
+    """
     _refuse_other_kinds(found, program)
     found.check_names(program.qubits, program.counters)
     if not found.is_hermitian:
         raise QdiffError(f"The observable `{found}` is not Hermitian: its expectation is not real.")
-    return found
 
 
 def _refuse_other_kinds(found: Observable, program: Program) -> None:

@@ -1,11 +1,11 @@
-"""Pictures: the course of a training run, and an objective along one parameter with the run on it.
+"""Pictures: a training run, and an objective over one or two parameters with a run on it.
 
 Each function returns a matplotlib Figure that belongs to nobody else: no backend is chosen, no
 window opened, no global setting changed. matplotlib loads with the first picture.
 """
 
-from qdiff.plot.curves import plot_landscape
-from qdiff.plot.landscapes import landscape
-from qdiff.plot.training import plot_training
+from qdiff.plot.curves import plot_curve
+from qdiff.plot.steps import plot_run
+from qdiff.plot.surfaces import plot_surface
 
-__all__ = ["landscape", "plot_landscape", "plot_training"]
+__all__ = ["plot_curve", "plot_run", "plot_surface"]

@@ -20,7 +20,7 @@ SMALL_PART = 0.25
 MARGIN = 0.15
 
 
-def plot_landscape(
+def plot_curve(
     x: ArrayLike,
     value: ArrayLike,
     run: tuple[ArrayLike, ArrayLike] | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from qdiff.errors import QdiffError
+from qdiff.plot.saving import save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,7 @@ VERMILION = "#D55E00"
 GREY = "#666666"
 
 LONGEST_LABEL = 48
+FUNCTIONS = ("Var(", "E(")  # how texts of quantities begin that are no mere mean; no observable does
 
 
 def new_axes(ax: Axes | None) -> Axes:
@@ -49,7 +50,7 @@ def finish(ax: Axes, path: str | os.PathLike[str] | None) -> Figure:
     """Return the figure of the axes, saved to `path` unless that is None.
 
     Raises:
-        QdiffError: a folder that does not exist, a suffix that is no picture format.
+        QdiffError: a picture that cannot be written.
     """
     from matplotlib.figure import Figure, SubFigure
 
@@ -57,14 +58,12 @@ def finish(ax: Axes, path: str | os.PathLike[str] | None) -> Figure:
     while not isinstance(figure, Figure):
         figure = figure.figure
     if path is not None:
-        try:
-            figure.savefig(path)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-            raise QdiffError(f"The picture `{os.fspath(path)}` cannot be written: {reason}.") from error
+        save(figure, path)
     return figure
 
 
-def expectation_label(observable: str) -> str:
-    """The label of a value: ⟨observable⟩, or "value" where there is none or it is too long."""
-    return f"⟨{observable}⟩" if 0 < len(observable) <= LONGEST_LABEL else "value"
+def value_label(text: str) -> str:
+    """The label of a value: ⟨observable⟩, "Var(c)" as it is, "value" for no text or a long one."""
+    if not 0 < len(text) <= LONGEST_LABEL:
+        return "value"
+    return text if text.startswith(FUNCTIONS) else f"⟨{text}⟩"

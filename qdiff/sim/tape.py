@@ -63,11 +63,14 @@ class Tape:
     outputs: Ints
 
     def run(self, parameters: Floats, counters: Floats) -> Floats:
-        """Return the values, (expressions, rows), for parameters (P,) and counters (C, rows).
+        """Return the values for parameters (N,) and counters (C, R): (expressions, R).
 
-        A value that does not exist is nan or inf; `Expr.evaluate` says why.
+        Parameters (N, P) give P sets of values at once: (expressions, P, R). A value that does not
+        exist is nan or inf; `Expr.evaluate` says why.
         """
-        values = np.empty((self.size, counters.shape[1]))
+        if parameters.ndim == 1:
+            return np.asarray(self.run(parameters[:, None], counters)[:, 0])
+        values = np.empty((self.size, parameters.shape[1], counters.shape[1]))
         with np.errstate(all="ignore"):
             for group in self.groups:
                 values[group.slots] = _compute(group, values, parameters, counters)
@@ -77,18 +80,18 @@ class Tape:
 def _compute(group: _Group, values: Floats, parameters: Floats, counters: Floats) -> Any:
     match group.kind:
         case "constant":
-            return group.constants[:, None]
+            return group.constants[:, None, None]
         case "parameter":
-            return parameters[group.left][:, None]
+            return parameters[group.left][:, :, None]
         case "counter":
-            return counters[group.left]
+            return counters[group.left][:, None, :]
         case "element":  # left: the index, right: where the array starts, constants: its size
             index = values[group.left]
-            inside = (index >= 0) & (index < group.constants[:, None])
-            place = group.right[:, None] + np.where(inside, index, 0).astype(np.int64)
-            return np.where(inside, parameters[place], np.nan)
+            inside = (index >= 0) & (index < group.constants[:, None, None])
+            place = group.right[:, None, None] + np.where(inside, index, 0).astype(np.int64)
+            return np.where(inside, parameters[place, np.arange(parameters.shape[1])[:, None]], np.nan)
         case "indicator":
-            return values[group.left] == group.constants[:, None]
+            return values[group.left] == group.constants[:, None, None]
         case kind if kind in _UNARY:
             return _UNARY[kind](values[group.left])
         case kind:

@@ -103,19 +103,25 @@ def _train(
 ) -> TrainingResult:
     chosen = make_optimizer(optimizer)
     steps = _whole(steps)
-    program, observable = getattr(f, "program", None), getattr(f, "observable", None)
+    program, observable = getattr(f, "program", None), _observed(f)
     trained, oracle = _objective(f, x0, wrt) if program is not None else _function(f, x0, wrt)
     if resume and log is None:
         raise TrainingError('resume=True needs the log of the run to continue: log="run.jsonl".')
     with ExitStack() as stack:
         run_log = None
         if log is not None:
-            header = make_header(_text(program), _text(observable), trained, chosen, direction, steps)
+            header = make_header(_text(program), observable, trained, chosen, direction, steps)
             run_log = stack.enter_context(RunLog(log, header, resume))
         on_step = _progress_bar(stack, steps) if progress else None
         problem = Problem(trained, oracle, steps, direction, run_log, callback, on_step)
         ending = chosen.run(problem)
-    return _result(problem, ending, _text(observable) or "")
+    return _result(problem, ending, observable or "")
+
+
+def _observed(f: object) -> str | None:
+    """What an objective is the value of: "c", or "Var(c)" for a quantity that is no mere mean."""
+    quantity = getattr(f, "quantity", None)
+    return _text(getattr(f, "observable", None)) if quantity is None else str(quantity.text)
 
 
 def _text(part: object) -> str | None:

@@ -83,9 +83,9 @@ class TrainingResult:
             path: where to save the picture; its suffix is the format.
             ax: axes to draw on; a new figure if None.
         """
-        from qdiff.plot import plot_training
+        from qdiff.plot import plot_run
 
-        return plot_training(self, path=path, ax=ax)
+        return plot_run(self, path=path, ax=ax)
 
     def __repr__(self) -> str:
         return f"TrainingResult(value={self.value:.6g}, steps={self.steps}, {self.message})"

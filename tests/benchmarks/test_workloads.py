@@ -38,6 +38,28 @@ def test_the_published_programs_have_their_values() -> None:
         assert_close(workload.objective()(workload.params), value)
 
 
+def test_the_seeded_loop_is_the_same_circuit_for_fewer_parameters() -> None:
+    many, few = (workloads.seeded_loop(qubits=3, parameters=n) for n in (20, 1))
+    assert many.program.trainable[0] == few.program.trainable[0] == "w[0]"
+    assert len(many.program.body) == len(few.program.body)
+    assert len(few.program.trainable) == 1
+
+
+def test_the_counted_walk_counts_what_the_other_does() -> None:
+    counted, plain = (workloads.counted_walk(counted=c) for c in (True, False))
+    (loop,) = plain.objective().analyze(plain.params).expected_visits
+    assert_close(4 * counted.objective()(counted.params), loop.passes)
+    assert "as moments" in counted.objective().analyze(counted.params).reason
+
+
+def test_the_circuits_are_for_the_engines_they_show() -> None:
+    ansatz, branching = workloads.static_ansatz(12, 2), workloads.branching_circuit(12, 3, 10)
+    assert len(ansatz.program.trainable) == 24
+    assert len(branching.program.trainable) == 10
+    assert ansatz.objective().engines.chosen.name == "pure state"
+    assert branching.objective().engines.chosen.name == "branching"
+
+
 def test_the_flat_program_has_its_length() -> None:
     assert len(qd.parse(workloads.flat_text(500)).body) == 500
 
@@ -48,6 +70,13 @@ def test_applications_are_those_of_the_larger_solve(monkeypatch: pytest.MonkeyPa
     assert 2 <= command.applications(workload) <= 200
 
 
+def test_a_quotient_compares_calls_side_by_side() -> None:
+    calls: list[str] = []
+    quotient = command.median_quotient(lambda: calls.append("f"), lambda: calls.append("g"), 3)
+    assert quotient > 0
+    assert calls == ["f", "g"] * 4
+
+
 def test_a_row_says_whether_its_goal_is_met() -> None:
     assert command.Figure("parsing", "s", 3, lambda: 1.234).row() == "| parsing | 3 s | 1.23 s | met |"
     assert command.Figure("applications", "", 15, lambda: 16).row() == "| applications | 15 | 16 | MISSED |"
@@ -56,7 +85,7 @@ def test_a_row_says_whether_its_goal_is_met() -> None:
 def test_the_command_prints_a_table(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["benchmarks", "--repeat", "1", "--only", "repeat until success"])
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--repeat", "1", "--only", "success: value"])
     command.main()
     lines = capsys.readouterr().out.splitlines()
     assert lines[2:4] == ["| what | goal | measured | |", "|---|---|---|---|"]

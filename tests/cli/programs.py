@@ -16,6 +16,14 @@ TURN = "qubit: q\npara: t\nRy(t)[q]\n"
 
 AT = ("-p", "t=1.4", "-p", "w=0.1,0.2")
 
+DOUBLING = """\
+qubit: q
+para: t
+count: c
+Ry(t)[q];
+while M[q] = 1 do c := 2*c + 1; q := |0>; Ry(t)[q] od
+"""
+
 COUNTING = """\
 qubit: q
 para: t

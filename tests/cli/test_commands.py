@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
+import mpmath
 import pytest
-from cli.programs import AT, COUNTING
+from cli.programs import AT, COUNTING, DOUBLING
 
 from qdiff.lang.load import load
 from qdiff.objective import expectation
@@ -97,6 +98,12 @@ def test_run(done):
     assert list(counter["values"]) == sorted(counter["values"])
 
 
+def test_run_on_a_backend(done, refused):
+    words = ("run", "turn.qprog", "-p", "t=1", "--shots", "50", "--seed", "3", "--json")
+    assert done(*words, "--backend", "trajectory").data == done(*words).data
+    assert refused(*words, "--backend", "quantum").startswith("There is no backend `quantum`.")
+
+
 def test_run_as_text(done, folder):
     (folder / "step.qprog").write_text(
         "qubit: q, r\ncount: c, wide\n"
@@ -168,7 +175,8 @@ def test_run_draws_and_reports_a_seed(done):
 def test_value(done):
     data = done("value", "turn.qprog", "-O", "Z[q]", "-p", "t=pi/3", "--json").data
     assert set(data) == {"value", "error_bound", "termination_probability"}
-    assert abs(data["value"] - 0.5) <= data["error_bound"] < 1e-12
+    exact = mpmath.cos(mpmath.mpf(math.pi / 3))  # of the float, not of π/3
+    assert abs(data["value"] - exact) <= data["error_bound"] < 1e-12
     assert data["termination_probability"] == pytest.approx(1)
 
 
@@ -183,14 +191,68 @@ def test_value_as_text(done):
 
 
 def test_a_bound_that_is_not_proved_is_null(done, folder):
-    (folder / "counting.qprog").write_text(COUNTING)
-    words = ("value", "counting.qprog", "-O", "c", "-p", "t=1")
-    analysis = expectation(load("counting.qprog"), "c").analyze({"t": 1.0})
+    (folder / "doubling.qprog").write_text(DOUBLING)
+    words = ("value", "doubling.qprog", "-O", "c", "-p", "t=1")
+    analysis = expectation(load("doubling.qprog"), "c").analyze({"t": 1.0})
     data = done(*words, "--json").data
     assert analysis.error_bound == math.inf
-    assert data["value"] == pytest.approx(math.tan(0.5) ** 2, abs=1e-9)
+    x = math.sin(0.5) ** 2  # c = 2^k - 1 after k passes
+    assert data["value"] == pytest.approx((1 - x) / (1 - 2 * x) - 1, abs=1e-9)
     assert (data["error_bound"], data["reason"]) == (None, analysis.reason)
     assert f"error bound              unknown: {analysis.reason}\n" in done(*words).out
+    words = ("grad", *words[1:])
+    data = done(*words, "--json").data
+    assert (data["grad_error_bound"], data["reason"]) == ({"t": None}, analysis.reason)
+    lines = done(*words).out.splitlines()
+    assert lines[0].endswith("   error bound unknown")
+    assert lines[1:] == [f"unknown: {analysis.reason}"]
+
+
+def test_runs_that_never_end_are_said(done, folder):
+    (folder / "trap.qprog").write_text("qubit: q\npara: t\nRy(t)[q]; while M[q] = 1 do skip od")
+    words = ("value", "trap.qprog", "-O", "1", "-p", "t=pi/2")
+    data = done(*words, "--json").data
+    assert data["value"] == pytest.approx(0.5)
+    assert data["trapped_probability"] == pytest.approx(0.5)
+    assert done(*words).out.splitlines()[-1] == "never ends               0.5 (counts 0)"
+
+
+def test_value_with_the_analysis(done):
+    analysis = expectation(load("walk.qprog"), "c").analyze(VALUES)
+    words = ("value", "walk.qprog", "-O", "c", *AT, "--analyze")
+    value = expectation(load("walk.qprog"), "c")(VALUES)
+    assert done(*words).out == f"value                    {value!r}\n{analysis}\n"
+    data = done(*words, "--json").data
+    found = data["analysis"]
+    assert set(found) >= {"engine", "reason", "memory", "occurrences", "grad_error_bound"}
+    [loop] = found["expected_visits"]
+    assert loop == {
+        "line": 5,
+        "evaluations": analysis.expected_visits[0].evaluations,
+        "passes": analysis.expected_visits[0].passes,
+    }
+    assert data["error_bound"] == found["error_bound"] == analysis.error_bound
+
+
+def test_an_engine_by_name(done, refused):
+    words = ("value", "turn.qprog", "-O", "Z[q]", "-p", "t=1", "--json", "--engine")
+    for name in ("hybrid", "pure-state", "branching"):
+        assert done(*words, name).data["value"] == pytest.approx(math.cos(1))
+        grad = done("grad", *words[1:], name).data
+        assert grad["grad"]["t"] == pytest.approx(-math.sin(1))
+    assert refused(*words, "pure") == (
+        "There is no engine `pure`. Engines: hybrid, pure-state, branching. Did you mean `pure-state`?"
+    )
+    message = refused("grad", "walk.qprog", "-O", "c", *AT, "--engine", "pure-state")
+    assert message.startswith(
+        "The pure state engine cannot answer for this program: the program has a measurement (line 5)."
+    )
+
+
+@pytest.mark.parametrize("option", [("--engine", "hybrid"), ("--analyze",)])
+def test_shots_have_no_engine(refused, option):
+    message = refused("value", "turn.qprog", "-O", "Z[q]", "-p", "t=1", "--shots", "10", *option)
+    assert message == f"{option[0]} belongs to exact values: leave out --shots."
 
 
 def test_value_from_shots(done):
@@ -223,11 +285,52 @@ def test_an_interval_that_is_not_trusted(done):
 def test_grad(done):
     objective = expectation(load("walk.qprog"), "c")
     value, grad = objective.value_and_grad(VALUES)
+    analysis = objective.analyze(VALUES)
+    bounds = analysis.grad_error_bound
     data = done("grad", "walk.qprog", "-O", "c", *AT, "--json").data
-    assert data == {"value": value, "grad": dict(zip(("t", "w[0]", "w[1]"), grad.tolist(), strict=True))}
-    assert done("grad", "walk.qprog", "-O", "c", *AT).out == (
-        f"t    = {float(grad[0])!r}\nw[0] = {float(grad[1])!r}\nw[1] = {float(grad[2])!r}\n"
-    )
+    assert data == {
+        "value": value,
+        "grad": dict(zip(("t", "w[0]", "w[1]"), grad.tolist(), strict=True)),
+        "error_bound": analysis.error_bound,
+        "grad_error_bound": bounds,
+    }
+    lines = done("grad", "walk.qprog", "-O", "c", *AT).out.splitlines()
+    for line, name, slope in zip(lines, ("t   ", "w[0]", "w[1]"), grad.tolist(), strict=True):
+        assert line.startswith(f"{name} = {slope!r} ")
+        assert line.endswith(f"   error bound {bounds[name.strip()]:.2g}")
+    assert len({line.index("error bound") for line in lines}) == 1
+
+
+def test_a_check_that_finds_nothing(done):
+    words = ("grad", "walk.qprog", "-O", "c", *AT, "--wrt", "t,w[1]", "--check")
+    lines = done(*words).out.splitlines()
+    assert lines[2] == ""
+    assert lines[3].split()[-2:] == ["differences", "±"]
+    assert [line.split()[0] for line in lines[4:7]] == ["value", "t", "w[1]"]
+    assert lines[-1] == "all agree"
+    check = done(*words, "--json").data["check"]
+    assert check["ok"]
+    assert [line["name"] for line in check["lines"]] == ["value", "t", "w[1]"]
+    assert set(check["lines"][0]["by_engine"]) >= {"hybrid", "branching"}
+    assert check["lines"][0]["difference"] is None
+    assert abs(check["lines"][1]["difference"] - check["lines"][1]["by_engine"]["hybrid"]) < 1e-8
+
+
+def test_a_check_that_finds_a_wrong_engine(refused, monkeypatch):
+    from qdiff.sim.hybrid.engine import HybridEngine
+
+    right = HybridEngine.gradients
+
+    def wrong(self, rows, observables, wrt):
+        values, slopes = right(self, rows, observables, wrt)
+        return values, slopes + 1e-6
+
+    monkeypatch.setattr(HybridEngine, "gradients", wrong)
+    message = refused("grad", "turn.qprog", "-O", "Z[q]", "-p", "t=1", "--check")
+    lines = message.splitlines()
+    assert lines[0] == "The derivatives disagree."
+    assert lines[-1] == "DISAGREEMENT in t"
+    assert "engines differ by 1e-06" in message
 
 
 def test_grad_by_some(done):
@@ -249,4 +352,9 @@ def test_grad_of_a_closed_form(done, folder):
 def test_grad_where_nothing_can_be_trained(done, folder):
     (folder / "fixed.qprog").write_text("qubit: q\nX[q]")
     assert done("grad", "fixed.qprog", "-O", "Z[q]").out == "No parameter is trainable.\n"
-    assert done("grad", "fixed.qprog", "-O", "Z[q]", "--json").data == {"value": -1, "grad": {}}
+    assert done("grad", "fixed.qprog", "-O", "Z[q]", "--json").data == {
+        "value": -1,
+        "grad": {},
+        "error_bound": expectation(load("fixed.qprog"), "Z[q]").analyze().error_bound,
+        "grad_error_bound": {},
+    }

@@ -314,7 +314,7 @@ def test_observables_that_do_not_fit() -> None:
         estimate_expectation(Recorded(), PROGRAM, Z("z"), PARAMS, 10, seed=1)
     with pytest.raises(QdiffError) as caught:
         estimate_expectation(Recorded(), PROGRAM, X("q") * Z("q"), PARAMS, 10, seed=1)
-    assert "is not Hermitian: its expectation value is not real." in str(caught.value)
+    assert "is not Hermitian: its expectation is not real." in str(caught.value)
 
 
 def test_backends_that_cannot_run_the_program() -> None:

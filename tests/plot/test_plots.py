@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import subprocess
 import sys
@@ -15,7 +16,8 @@ import qdiff.errors
 from qdiff.errors import ParameterError, QdiffError
 from qdiff.lang.expr import Parameter, number
 from qdiff.lang.tree import Flip, Gate, If, Program, Register, Skip
-from qdiff.plot import landscape, plot_landscape, plot_training
+from qdiff.plot import plot_curve, plot_run, plot_surface
+from qdiff.plot.figure import value_label
 from qdiff.train import LBFGSB, Adam, maximize, minimize
 
 ROOT = Path(qdiff.errors.__file__).parents[1]
@@ -56,7 +58,7 @@ def trained():
 
 
 def test_the_value_against_the_steps(trained):
-    figure = plot_training(trained)
+    figure = plot_run(trained)
     (ax,) = figure.axes
     curve, end = ax.lines
     assert curve.get_xdata().tolist() == list(range(21))
@@ -101,81 +103,50 @@ def test_short_and_long_runs(result, tmp_path):
     assert (tmp_path / "run.svg").stat().st_size > 1000
 
 
-def test_a_landscape_with_the_run_on_it(trained, tmp_path):
+def test_a_run_on_a_curve(trained, tmp_path):
     values = np.linspace(0, 2 * math.pi, 50)
-    path = tmp_path / "landscape.png"
-    figure = landscape(Wave(), "t", values, training=trained, path=path)
+    points = (trained.history.x[:, 0], trained.history.value)
+    figure = plot_curve(values, np.cos(values), points, "t (radians)", "⟨Z[q]⟩", tmp_path / "a.png")
     ax, bar = figure.axes
     curve, start, end = ax.lines
     assert curve.get_xdata().tolist() == values.tolist()
-    assert curve.get_ydata() == pytest.approx(np.cos(values) + 0.125 + 1)
     assert start.get_xydata().tolist() == [[1.0, trained.history.value[0]]]
     assert end.get_xydata().tolist() == [[trained.x[0], trained.value]]
-    (points,) = ax.collections
-    assert (
-        points.get_offsets().tolist()
-        == np.column_stack([trained.history.x[:, 0], trained.history.value]).tolist()
-    )
-    assert points.get_array().tolist() == list(range(21))
+    (drawn,) = ax.collections
+    assert drawn.get_offsets().tolist() == np.column_stack(points).tolist()
+    assert drawn.get_array().tolist() == list(range(21))
     assert (ax.get_xlabel(), ax.get_ylabel(), bar.get_ylabel()) == ("t (radians)", "⟨Z[q]⟩", "step")
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [
         f"start (1, {trained.history.value[0]:.6g})",
         f"end ({trained.x[0]:.5g}, {trained.value:.6g})",
     ]
-    assert path.read_bytes().startswith(PNG)
+    assert (tmp_path / "a.png").read_bytes().startswith(PNG)
 
 
-@pytest.mark.parametrize(
-    "given", [{"w": [0.5, 2.0]}, {"w[0]": 0.5, "w[1]": 2.0}, {"w": [7, 2]}, {"w[1]": 2.0}]
-)
-def test_a_landscape_along_an_element_of_an_array(given):
-    figure = landscape(Wave(), "w[0]", [0, 1, 2], params={"t": 0, "p": 0, **given})
-    (ax,) = figure.axes
-    assert ax.lines[0].get_ydata().tolist() == [1, 3, 5]
-    assert ax.get_xlabel() == "w[0] (radians)"
-    assert ax.get_legend() is None
-
-
-def test_a_run_that_covers_little_is_enlarged_beside_the_landscape(tmp_path):
-    run = minimize(Wave(), {**START, "t": 3.0}, wrt="t", optimizer=Adam(lr=0.05), steps=20)
-    path, first, last = run.history.x[:, 0], run.history.x[:, 0].min(), run.history.x[:, 0].max()
-    values = np.linspace(0, 2 * math.pi, 9)
-    figure = landscape(Wave(), "t", values, training=run, path=tmp_path / "pair.png")
-    whole, close, bar = figure.axes
-    assert set(values) < set(whole.lines[0].get_xdata())
-    assert not whole.collections
+def test_a_run_that_covers_little_of_a_curve_is_enlarged_beside_it():
+    values, run = np.linspace(0, 6, 60), ([1.0, 1.2, 1.1], [0.5, 0.3, 0.2])
+    whole, close, bar = plot_curve(values, np.cos(values), run, "t (radians)").axes
     assert whole.get_title() == "the landscape"
     (shaded,) = whole.patches
     low, high = shaded.get_x(), shaded.get_x() + shaded.get_width()
-    margin = 0.15 * (last - first)
-    assert (low, high) == pytest.approx((first - margin, last + margin))
-    curve = close.lines[0].get_xydata()
-    assert len(curve) >= 60
-    assert (curve[:, 0].min(), curve[:, 0].max()) == pytest.approx((low, high))
-    assert curve[:, 1] == pytest.approx(np.cos(curve[:, 0]) + 0.125 + 1)
+    assert (low, high) == pytest.approx((1.0 - 0.15 * 0.2, 1.2 + 0.15 * 0.2))
+    assert not whole.collections
     (points,) = close.collections
-    assert points.get_offsets()[:, 0].tolist() == path.tolist()
+    assert points.get_offsets()[:, 0].tolist() == run[0]
     assert close.get_title() == "the training run (shaded on the left)"
     assert close.get_xlabel() == whole.get_xlabel() == "t (radians)"
     assert bar.get_ylabel() == "step"
 
 
 def test_nothing_is_enlarged_on_axes_that_are_given():
-    run = minimize(Wave(), {**START, "t": 3.0}, wrt="t", optimizer=Adam(lr=0.05), steps=20)
     figure = Figure()
-    landscape(Wave(), "t", np.linspace(0, 6, 9), training=run, ax=figure.add_subplot())
+    plot_curve(np.linspace(0, 6, 9), np.zeros(9), ([1.0, 1.1], [0, 0]), ax=figure.add_subplot())
     ax, bar = figure.axes
-    assert len(ax.lines[0].get_xdata()) == 9
     assert (len(ax.collections), bar.get_ylabel()) == (1, "step")
 
 
-def test_a_probability_is_not_in_radians():
-    (ax,) = landscape(Wave(), "p", [0, 1], params=START).axes
-    assert ax.get_xlabel() == "p"
-
-
-def test_a_landscape_from_numbers(tmp_path):
-    figure = plot_landscape(
+def test_a_curve_from_numbers(tmp_path):
+    figure = plot_curve(
         [0, 1, 2], [3, 2, 3], run=([0.5], [2.5]), xlabel="2t (radians)", path=tmp_path / "a.pdf"
     )
     (ax,) = figure.axes
@@ -183,37 +154,36 @@ def test_a_landscape_from_numbers(tmp_path):
     assert (tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_a_long_observable_is_no_label(trained):
-    from qdiff.plot.figure import expectation_label
+def test_a_surface_with_a_run_on_it(tmp_path):
+    x, y = np.linspace(0, 1, 4), np.linspace(2, 3, 5)
+    value = np.add.outer(x, y)
+    run = ([0.1, 0.2, 0.4], [2.1, 2.5, 2.9])
+    figure = plot_surface(x, y, value, run, "t (radians)", "p", "⟨c⟩", tmp_path / "a.png")
+    ax, bar = figure.axes
+    assert ax.collections[0].get_array().reshape(5, 4).tolist() == value.T.tolist()
+    assert len(ax.collections) > 1  # the level lines
+    assert (ax.get_xlabel(), ax.get_ylabel(), bar.get_ylabel()) == ("t (radians)", "p", "⟨c⟩")
+    path, start, end = ax.lines
+    assert path.get_xydata().tolist() == np.column_stack(run).tolist()
+    assert (start.get_xydata().tolist(), end.get_xydata().tolist()) == ([[0.1, 2.1]], [[0.4, 2.9]])
+    texts = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert texts == ["start (0.1, 2.1)", "end (0.4, 2.9)"]
+    assert (tmp_path / "a.png").read_bytes().startswith(PNG)
 
-    assert expectation_label("Z[q]" * 20) == expectation_label("") == "value"
+
+def test_a_flat_surface_has_no_level_lines():
+    ax, _ = plot_surface([0, 1], [0, 1], np.ones((2, 2))).axes
+    assert len(ax.collections) == 1
+
+
+def test_what_a_value_is_called():
+    assert value_label("Z[q]" * 20) == value_label("") == "value"
+    assert value_label("c/4") == "⟨c/4⟩"
+    assert value_label("Var(c)") == "Var(c)"
+    assert value_label("E(c | end)") == "E(c | end)"
 
 
 # --- Refusals -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "values", "params", "message"),
-    [
-        ("u", [0, 1], START, "`u` is not a single parameter. Parameters: t, p, w[0], w[1]."),
-        ("w", [0, 1], START, "`w` is not a single parameter. Parameters: t, p, w[0], w[1]."),
-        ("t", [0, 1], {"p": 0}, "Parameter values: no value for w[0], w[1]. Parameters: t, p, w[2]."),
-        ("t", [0], START, "values must be a flat sequence of at least two finite numbers."),
-        ("t", [0, math.nan], START, "values must be a flat sequence of at least two finite numbers."),
-        ("t", [[0, 1]], START, "values must be a flat sequence of at least two finite numbers."),
-        ("t", ["a", "b"], START, "values must be a flat sequence of at least two finite numbers."),
-    ],
-)
-def test_a_landscape_of_what_is_not_there(name, values, params, message):
-    with pytest.raises(ParameterError) as caught:
-        landscape(Wave(), name, values, params=params)
-    assert str(caught.value) == message
-
-
-def test_a_run_that_trained_something_else(trained):
-    with pytest.raises(ParameterError) as caught:
-        landscape(Wave(), "p", [0, 1], training=trained)
-    assert str(caught.value) == "The run did not train `p`. It trained t."
 
 
 @pytest.mark.parametrize(
@@ -226,8 +196,44 @@ def test_a_run_that_trained_something_else(trained):
 )
 def test_numbers_that_do_not_fit(x, value, run, message):
     with pytest.raises(ParameterError) as caught:
-        plot_landscape(x, value, run)
+        plot_curve(x, value, run)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("value", "run", "message"),
+    [
+        ([[1, 2, 3]], None, "value must be 2 × 2 finite numbers, got shape (1, 3)."),
+        ([[1, 2], [3, math.nan]], None, "value must be 2 × 2 finite numbers, got shape (2, 2)."),
+        (np.ones((2, 2)), ([1, 2], [1]), "run[0] has 2 numbers and run[1] has 1."),
+    ],
+)
+def test_surfaces_that_do_not_fit(value, run, message):
+    with pytest.raises(ParameterError) as caught:
+        plot_surface([0, 1], [0, 1], value, run)
+    assert str(caught.value) == message
+
+
+def test_a_picture_is_there_whole_or_not_at_all(trained, tmp_path, monkeypatch):
+    old = tmp_path / "a.png"
+    old.write_bytes(b"old")
+    monkeypatch.setattr("pathlib.Path.replace", _fails)
+    with pytest.raises(QdiffError, match="cannot be written: No space left on device"):
+        trained.plot(old)
+    assert old.read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def _fails(*_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_picture_without_a_format(trained, tmp_path):
+    with pytest.raises(QdiffError) as caught:
+        trained.plot(tmp_path / "picture")
+    assert str(caught.value) == (
+        f"The picture `{tmp_path / 'picture'}` needs a suffix that says its format, such as .png."
+    )
 
 
 def test_a_picture_that_cannot_be_saved(trained, tmp_path):

@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 from reference.interpreter import expectation, value
 from reference.operators import Matrix, Places, dagger, generator, times
+from reference.precision import DOUBLE, Arithmetic
 from reference.semantics import Angles, Interpreter, Store
 
 from qdiff.lang.expr import Expr
@@ -59,8 +60,14 @@ def difference(
 class TangentInterpreter(Interpreter):
     """The interpreter on stacks: entry 0 is ρ, entry j its derivative by the j-th of `names`."""
 
-    def __init__(self, program: Program, params: Mapping[str, float], names: tuple[str, ...]) -> None:
-        super().__init__(program, params)
+    def __init__(
+        self,
+        program: Program,
+        params: Mapping[str, float],
+        names: tuple[str, ...],
+        arithmetic: Arithmetic = DOUBLE,
+    ) -> None:
+        super().__init__(program, params, arithmetic)
         self.names = names
 
     def start(self) -> Matrix:
@@ -68,7 +75,7 @@ class TangentInterpreter(Interpreter):
         return np.stack([rho, *(np.zeros_like(rho) for _ in self.names)])
 
     def slopes(self, expression: Expr, store: Store) -> list[float]:
-        return [float(self.evaluate(derivative(expression, name), store)) for name in self.names]
+        return [self.evaluate(derivative(expression, name), store) for name in self.names]
 
     def primitive(
         self, name: str, angles: Angles, targets: Places, controls: Places, store: Store, rho: Matrix

@@ -6,8 +6,10 @@ array elements as "w[0]".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +31,7 @@ def value(program: Program, observable: Observable, params: Mapping[str, float])
     return float(expectation(program, observable, run(program, params)))
 
 
-def expectation(program: Program, observable: Observable, state: State) -> NDArray[np.float64]:
+def expectation(program: Program, observable: Observable, state: State) -> NDArray[Any]:
     """Return Σ_σ tr(O(σ) ρ_σ); the matrices of a state may be stacks (..., 2ⁿ, 2ⁿ)."""
     result = np.zeros((), dtype=complex)
     for store, rho in state.items():
@@ -37,9 +39,8 @@ def expectation(program: Program, observable: Observable, state: State) -> NDArr
         for term in observable.terms:
             letters = dict(term.operators)
             operator = pauli_product([letters.get(qubit, "I") for qubit in program.qubits])
-            weight = term.coefficient
-            for name, power in term.counters:
-                weight *= counters[name] ** power
+            power = math.prod(counters[name] ** power for name, power in term.counters)
+            weight = rho.dtype.type(term.coefficient) * power
             result = result + weight * np.trace(operator @ rho, axis1=-2, axis2=-1)
     return result.real
 
@@ -105,6 +106,6 @@ class CountingInterpreter(Interpreter):
             if isinstance(node, Parameter):
                 contained.add(node.name)
             elif isinstance(node, ParameterElement):
-                contained.add(f"{node.array}[{self.evaluate(node.index, store)}]")
+                contained.add(f"{node.array}[{self.exactly(node.index, store)}]")
         for name in contained:
             self.occurrences[name] += float(np.trace(rho).real)

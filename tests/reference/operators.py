@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from reference.precision import DOUBLE, Arithmetic
 from scipy.sparse import csr_array
 
 from qdiff.lang.gates import PAULI, record
 
-Matrix = NDArray[np.complex128]
+Matrix = NDArray[Any]  # complex128, or clongdouble in extended precision
 Operator: TypeAlias = Matrix | csr_array
 Places = tuple[int, ...]  # qubits by number
 
@@ -45,7 +46,7 @@ def stored(matrix: Matrix) -> Operator:
 
 def embedded(small: Matrix, targets: Places, controls: Places, n: int, idle: float) -> Operator:
     """`small` on the targets where all controls are 1, `idle` times the identity elsewhere."""
-    full = np.zeros((1 << n, 1 << n), dtype=complex)
+    full = np.zeros((1 << n, 1 << n), dtype=small.dtype)
     for column in range(1 << n):
         if not all(column >> c & 1 for c in controls):
             full[column, column] = idle
@@ -59,9 +60,16 @@ def embedded(small: Matrix, targets: Places, controls: Places, n: int, idle: flo
 
 
 @lru_cache(maxsize=4096)
-def unitary(name: str, angles: tuple[float, ...], targets: Places, controls: Places, n: int) -> Operator:
+def unitary(
+    name: str,
+    angles: tuple[float, ...],
+    targets: Places,
+    controls: Places,
+    n: int,
+    arithmetic: Arithmetic = DOUBLE,
+) -> Operator:
     """A gate."""
-    return embedded(record(name).matrix(*angles), targets, controls, n, idle=1)
+    return embedded(arithmetic.matrix(name, angles), targets, controls, n, idle=1)
 
 
 @lru_cache(maxsize=4096)

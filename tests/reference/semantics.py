@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import eq, ge, gt, le, lt, ne
-from typing import assert_never
+from typing import Any, assert_never
 
 import numpy as np
 from reference.operators import Matrix, Operator, Places, lowering, projector, sandwiched, unitary
+from reference.precision import DOUBLE, Arithmetic
 
 from qdiff.errors import EvaluationError
 from qdiff.lang import tree as qt
@@ -24,14 +25,12 @@ State = dict[Store, Matrix]
 Angles = tuple[Expr, ...]
 Path = tuple[int, ...]  # statement i of block j of statement k of … the program
 
-NEGLIGIBLE = 1e-18  # a store that holds less is dropped, so that none is reached by rounding errors
-LEFT_INSIDE = 1e-15  # a loop is left when less than this is still inside
 PASS_LIMIT = 100_000
 COMPARISONS = {"=": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 
 
 class PassLimitReached(Exception):
-    """A loop that still holds mass after `PASS_LIMIT` passes."""
+    """A loop that still holds mass after as many passes as are allowed."""
 
 
 def size(rho: Matrix) -> float:
@@ -56,15 +55,19 @@ def channel(state: State, *kraus: Operator) -> State:
 class Interpreter:
     """Runs one program at fixed parameters (array elements are given as "w[0]")."""
 
-    def __init__(self, program: qt.Program, params: Mapping[str, float]) -> None:
+    def __init__(
+        self, program: qt.Program, params: Mapping[str, float], arithmetic: Arithmetic = DOUBLE
+    ) -> None:
+        self.arithmetic = arithmetic
+        self.pass_limit = PASS_LIMIT
         self.program = program
         self.params = dict(params)
         self.n = len(program.qubits)
-        self.known: dict[tuple[Expr, Store], float | int] = {}
+        self.known: dict[tuple[Expr, Store], Any] = {}
 
     def start(self) -> Matrix:
         """|0…0⟩⟨0…0|."""
-        rho = np.zeros((1 << self.n, 1 << self.n), dtype=complex)
+        rho = np.zeros((1 << self.n, 1 << self.n), dtype=self.arithmetic.complex)
         rho[0, 0] = 1
         return rho
 
@@ -76,7 +79,7 @@ class Interpreter:
 
     def block(self, block: qt.Block, state: State, path: Path) -> State:
         for i, statement in enumerate(block):
-            state = {store: rho for store, rho in state.items() if size(rho) > NEGLIGIBLE}
+            state = {store: rho for store, rho in state.items() if size(rho) > self.arithmetic.negligible}
             state = self.statement(statement, state, (*path, i))
         return state
 
@@ -92,7 +95,7 @@ class Interpreter:
             case qt.Gate():
                 return {store: self.gate(statement, store, rho) for store, rho in state.items()}
             case qt.Assign(counter, expression):
-                return self.assigned(counter, {s: self.evaluate(expression, s) for s in state}, state)
+                return self.assigned(counter, {s: self.exactly(expression, s) for s in state}, state)
             case qt.Measure(counter, qubits):
                 return merged(
                     *(
@@ -125,8 +128,8 @@ class Interpreter:
         self, name: str, angles: Angles, targets: Places, controls: Places, store: Store, rho: Matrix
     ) -> Matrix:
         """U ρ U†."""
-        values = tuple(float(self.evaluate(angle, store)) for angle in angles)
-        return sandwiched(unitary(name, values, targets, controls, self.n), rho)
+        values = tuple(self.evaluate(angle, store) for angle in angles)
+        return sandwiched(unitary(name, values, targets, controls, self.n, self.arithmetic), rho)
 
     def assigned(self, counter: str, numbers: dict[Store, float], state: State) -> State:
         """ρ moves from σ to σ[counter ↦ numbers(σ)]."""
@@ -156,15 +159,15 @@ class Interpreter:
     ) -> State:
         """Σ_n ⟦B⟧_f (⟦S⟧ ⟦B⟧_t)ⁿ; a bound T keeps n < T only: what is inside after T passes aborts."""
         ended: State = {}
-        for _ in range(PASS_LIMIT if bound is None else bound):
+        for _ in range(self.pass_limit if bound is None else bound):
             true, false = self.guard(condition, state, path)
             ended = merged(ended, false)
             state = self.block(body, true, path)
             inside = sum(size(rho) for rho in state.values())
-            if inside < LEFT_INSIDE:
+            if inside < self.arithmetic.left_inside:
                 return ended
         if bound is None:
-            raise PassLimitReached(f"{inside:.3g} is inside after {PASS_LIMIT} passes")
+            raise PassLimitReached(f"{inside:.3g} is inside after {self.pass_limit} passes")
         return ended
 
     def guard(self, condition: qt.Condition, state: State, path: Path) -> tuple[State, State]:
@@ -183,7 +186,7 @@ class Interpreter:
                 return {s: pair[0] for s, pair in pairs.items()}, {s: pair[1] for s, pair in pairs.items()}
             case qt.Compare(left, operator, right):
                 holds = COMPARISONS[operator]
-                truth = {s: holds(self.evaluate(left, s), self.evaluate(right, s)) for s in state}
+                truth = {s: holds(self.exactly(left, s), self.exactly(right, s)) for s in state}
                 return {s: state[s] for s in state if truth[s]}, {s: state[s] for s in state if not truth[s]}
             case qt.Not(operand):
                 true, false = self.split(operand, state)
@@ -225,9 +228,17 @@ class Interpreter:
     def places(self, qubits: tuple[str, ...]) -> Places:
         return tuple(self.program.qubits.index(q) for q in qubits)
 
-    def evaluate(self, expression: Expr, store: Store) -> float | int:
+    def evaluate(self, expression: Expr, store: Store) -> Any:
+        """The real value of an angle or a probability."""
         key = (expression, store)
         if key not in self.known:
-            counters = dict(zip(self.program.counters, store, strict=True))
-            self.known[key] = expression.evaluate(self.params, counters)
+            value = self.arithmetic.evaluate(expression, self.params, self.counters(store))
+            self.known[key] = self.arithmetic.real(value)
         return self.known[key]
+
+    def exactly(self, expression: Expr, store: Store) -> float | int:
+        """The value of a side of a comparison, or of what a counter is set to."""
+        return expression.evaluate(self.params, self.counters(store))
+
+    def counters(self, store: Store) -> dict[str, int]:
+        return dict(zip(self.program.counters, store, strict=True))

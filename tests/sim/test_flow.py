@@ -88,7 +88,7 @@ def test_a_long_pauli_rotation_is_its_small_gates(letters: str) -> None:
         assert isinstance(step, Apply)
         gate = flow.gates[step.gate]
         small = gate.constant() if gate.expression < 0 else gate.record.matrix(angle)
-        Embedding.of(gate, dimension).apply(small, product)
+        Embedding.of(gate, dimension).apply(small, product[None])
         point = step.next
     rotation = record(f"R_{letters}").matrix(angle)
     # The control is declared last: the highest bit. `controlled` puts it on the lowest.

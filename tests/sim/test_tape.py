@@ -21,7 +21,7 @@ def run(tree: list[Expr]) -> np.ndarray:
     return tape.run(np.array(list(POINT.values())), counters)[:, 0]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(expressions, min_size=1, max_size=4))
 def test_values_are_those_of_the_evaluator(tree: list[Expr]) -> None:
     for expression, value in zip(tree, run(tree), strict=True):
@@ -58,3 +58,20 @@ def test_no_warning_where_there_is_no_value() -> None:
     t = Parameter("t")
     tape = compile_tape([number(1), t.diff("t"), add(t, t)], ["t"], [])
     assert np.isinf(tape.run(np.array([math.inf]), np.zeros((0, 1)))[2, 0])
+
+
+def test_several_sets_of_parameters_at_once() -> None:
+    t, element = Parameter("t"), ParameterElement("w", 2, Counter("c"))
+    tape = compile_tape([add(t, element), element, t.diff("t")], ["t", "w[0]", "w[1]"], ["c"])
+    parameters = np.array([[0.5, 1.5, -0.5], [5.0, 6.0, 7.0], [8.0, 9.0, 10.0]])
+    counters = np.array([[1.0, 0.0, 2.0]])
+    together = tape.run(parameters, counters)
+    assert together.shape == (3, 3, 3)
+    for p in range(3):
+        np.testing.assert_array_equal(together[:, p], tape.run(parameters[:, p], counters))
+    np.testing.assert_array_equal(together[1, 1], [9.0, 6.0, math.nan])
+
+
+def test_no_sets_of_parameters() -> None:
+    tape = compile_tape([Parameter("t")], ["t"], [])
+    assert tape.run(np.zeros((1, 0)), np.zeros((0, 1))).shape == (1, 0, 1)

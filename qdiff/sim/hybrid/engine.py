@@ -4,80 +4,91 @@ With R_v the sum over all visits of the unnormalised state at vertex v, and A_v 
 back to it,
 
     R = R_start + T(R),    A = O + T†(A),    f = Σ_ends tr(O R),
-    ∂f/∂θ = Σ_gates ∂a/∂θ · Im tr(G R⁺ A⁺) + Σ_flips ∂p/∂θ · tr((A_true - A_false) R)
+    ∂f/∂θ = Σ_gates ∂a/∂θ · Im tr(B R A) + Σ_flips ∂p/∂θ · tr((A_true - A_false) R)
 
-(R⁺, A⁺ just after the gate exp(-i a G/2)): one forward and one backward solve give every parameter.
-Where infinitely many stores can be reached, more of them are followed until what is left outside
-does not matter. Source of the loop semantics: Fang, Ying and Wu, "Differentiable quantum programming
-with unbounded loops" (2023).
+(B the generator of the gate carried back to the start of its run, where R and A are): one forward
+solve, and one backward solve for each observable, give every parameter. Where infinitely many stores
+can be reached, more of them are followed until what is left outside does not matter. Source of the
+loop semantics: Fang, Ying and Wu, "Differentiable quantum programming with unbounded loops" (2023).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
-from qdiff.errors import EvaluationError, ResourceError
+from qdiff.errors import EvaluationError
 from qdiff.lang.observable import Observable
 from qdiff.lang.pauli_algebra import matrix as operator_matrix
 from qdiff.lang.tree import Program
+from qdiff.sim.analysis import Analysis
+from qdiff.sim.exact import DEFAULT_MEMORY, FROM_SHOTS, Curvature, Floats, Mixture, Parameters, Store
 from qdiff.sim.flow import Flow, lower
-from qdiff.sim.hybrid import traces
-from qdiff.sim.hybrid.angles import Angles, Numbers
-from qdiff.sim.hybrid.correlate import Correlations, correlate
-from qdiff.sim.hybrid.graph import Explorer, Graph
-from qdiff.sim.hybrid.perturbed import Injections, injections
-from qdiff.sim.hybrid.solver import Solver, States
+from qdiff.sim.hybrid import memory
+from qdiff.sim.hybrid.angles import Angles
+from qdiff.sim.hybrid.checks import Checks
+from qdiff.sim.hybrid.coordinates import Reals, decode, encode
+from qdiff.sim.hybrid.correlate import correlate
+from qdiff.sim.hybrid.counted import Counted, StepTooLarge, counted_counters
+from qdiff.sim.hybrid.endless import Endless
+from qdiff.sim.hybrid.explorer import Explorer
+from qdiff.sim.hybrid.fields import Field
+from qdiff.sim.hybrid.graph import Graph
+from qdiff.sim.hybrid.memory import Work
+from qdiff.sim.hybrid.second_order import Tangents
+from qdiff.sim.hybrid.solution import Solution
+from qdiff.sim.hybrid.solver import Solver
+from qdiff.sim.hybrid.steps import steps_for
 from qdiff.sim.hybrid.traces import Maps
-from qdiff.sim.hybrid.unitaries import Unitaries
+from qdiff.sim.majorants import OccurrenceBounds
 
 FIRST_LIMIT = 64  # vertices followed at first; doubled until the mass outside does not matter
 LARGEST_GRAPH = 1 << 17
-SLOW_FROM, SLOWEST = 1024, 1.1
+SLOW_FROM, SLOWEST = 1024, 1.5
 TAIL_TOLERANCE = 1e-13
-KEPT_EXPLORERS = 16  # graphs for as many values of the compared parameters
-NEGLIGIBLE_MASS = 1e-12  # less mass than this on a failing path is rounding, not an outcome
 LOST_MASS = 1e-9
-DEFAULT_MEMORY = 4 << 30
-FROM_SHOTS = "f.estimate(params, shots=…), --shots on the command line"
+KEPT = 16  # plans, and graphs for as many values of the compared parameters
+BATCH_MEMORY = 1 << 28  # rows are solved together up to this size
+
+
+Key = TypeVar("Key")
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
-class Solution:
-    """Visit states of one program at one set of parameters."""
+class Plan:
+    """How counters are followed for some observables: as values, as moments, or not at all."""
 
-    graph: Graph
-    numbers: Numbers
-    unitaries: Unitaries
-    maps: Maps
-    solver: Solver
-    states: States
-
-    def mass(self, vertices: Sequence[int]) -> float:
-        """Total probability at some vertices."""
-        return _mass(self.states, vertices)
+    observables: tuple[Observable, ...]
+    counted: Counted
+    at_end: frozenset[int]
 
 
 class HybridEngine:
-    """Exact values and gradients of one program.
+    """Exact values and derivatives of one program; see `ExactEngine`.
 
     Args:
         program: any program.
         max_memory: bytes that the states may take; more is refused before it is allocated.
     """
 
+    name = "hybrid"
+
     def __init__(self, program: Program, max_memory: int = DEFAULT_MEMORY) -> None:
         self.program = program
         self.max_memory = max_memory
         self.dimension = 1 << len(program.qubits)
-        self._explorers: dict[tuple[float, ...], Explorer] = {}
-        self._angles: dict[tuple[tuple[str, ...], tuple[int, ...]], Angles] = {}
-        self._ends: WeakKeyDictionary[Graph, dict[Observable, States]] = WeakKeyDictionary()
+        self._plans: dict[tuple[Observable, ...], Plan] = {}
+        self._explorers: dict[tuple[object, ...], Explorer] = {}
+        self._memory: WeakKeyDictionary[Graph, dict[Work, int]] = WeakKeyDictionary()
+        self._never_ending: dict[tuple[float, ...], Endless] = {}
+        self._angles: dict[tuple[object, ...], Angles] = {}
+        self._ends: WeakKeyDictionary[Graph, dict[tuple[Observable, ...], Field]] = WeakKeyDictionary()
 
     @cached_property
     def flow(self) -> Flow:
@@ -86,49 +97,198 @@ class HybridEngine:
 
     # --- results ---
 
-    def value(self, parameters: Mapping[str, float], observable: Observable) -> float:
-        """Return f."""
-        return self._value(self.solve(parameters, observable, ()), observable)
+    def values(self, rows: Sequence[Parameters], observables: Sequence[Observable]) -> Floats:
+        """Return the expectations, (P, k)."""
+        result = np.zeros((len(rows), len(observables)))
 
-    def value_and_grad(
-        self, parameters: Mapping[str, float], observable: Observable, wrt: Sequence[str]
-    ) -> tuple[float, NDArray[np.float64]]:
-        """Return f and its derivatives by `wrt`, (len(wrt),).
+        def fill(solution: Solution, group: list[int]) -> None:
+            result[group] = self._values(solution)
 
-        Raises:
-            EvaluationError: an angle, a probability or a derivative does not exist, or mass neither
-                ends nor aborts.
-            ResourceError: the states do not fit in `max_memory`.
-        """
-        solution = self.solve(parameters, observable, wrt)
-        found = self.correlations(solution, self.pull_back(solution, observable))
-        by_angle = solution.unitaries.angle_gradients(found.products)
-        return self._value(solution, observable), solution.numbers.chain_rule(by_angle, found.by_toss)
+        self._by_group(rows, observables, (), Work(1, 2, 1), fill)
+        return result
 
-    def pull_back(self, solution: Solution, observable: Observable) -> States:
-        """Return the observable pulled back to every vertex."""
-        return solution.solver.pull_back(self._at_ends(solution.graph, observable))
+    def gradients(
+        self, rows: Sequence[Parameters], observables: Sequence[Observable], wrt: Sequence[str]
+    ) -> tuple[Floats, Floats]:
+        """Return the expectations, (P, k), and their derivatives by `wrt`, (P, k, d)."""
+        k = len(observables)
+        values, gradients = np.zeros((len(rows), k)), np.zeros((len(rows), k, len(wrt)))
 
-    def correlations(self, solution: Solution, observables: States | None = None) -> Correlations:
-        """Return expected executions, and derivatives where observables are given."""
-        return correlate(solution.graph, solution.maps, solution.states, observables, self.dimension)
+        def fill(solution: Solution, group: list[int]) -> None:
+            values[group] = self._values(solution)
+            pulled = self.pull_back(solution)
+            found = correlate(solution.solver, solution.maps, solution.states, pulled, k)
+            by_angle = solution.unitaries.angle_gradients(found.products, k)
+            gradients[group] = solution.numbers.chain_rule(by_angle, found.by_toss)
+
+        self._by_group(rows, observables, wrt, Work(1, 1 + k, k), fill)
+        return values, gradients
+
+    def tangents(
+        self,
+        parameters: Parameters,
+        observables: Sequence[Observable],
+        wrt: Sequence[str],
+        directions: Floats,
+    ) -> tuple[Floats, Floats]:
+        """Return the expectations, (k,), and their derivatives along `directions` (V, d), (k, V)."""
+        if not len(directions):
+            return self.values([parameters], observables)[0], np.zeros((len(observables), 0))
+        work = Work(1, 2 + len(directions), 1 + len(directions))
+        solution = self.solve([parameters], observables, wrt, work)
+        change = self._tangents(solution, directions).of_states(solution.states)
+        return self._values(solution)[0], self._values(solution, change)[0].reshape(len(directions), -1).T
+
+    def curvature(
+        self,
+        parameters: Parameters,
+        observables: Sequence[Observable],
+        wrt: Sequence[str],
+        directions: Floats,
+    ) -> Curvature:
+        """Return expectations, derivatives, and Hessians times `directions`, (V, d)."""
+        k, v = len(observables), len(directions)
+        if not v:
+            values, gradients = self.gradients([parameters], observables, wrt)
+            return Curvature(values[0], gradients[0], np.zeros((k, 0, len(wrt))))
+        solution = self.solve(
+            [parameters], observables, wrt, Work(1, (1 + k) * (1 + v), k * (1 + v)), second=True
+        )
+        solver, numbers = solution.solver, solution.numbers
+        pulled = self.pull_back(solution)
+        found = correlate(solver, solution.maps, solution.states, pulled, k)
+        by_angle = solution.unitaries.angle_gradients(found.products, k)
+        tangents = self._tangents(solution, directions)
+        dstates = tangents.of_states(solution.states)
+        dpulled = tangents.of_observables(pulled, k)
+        angles, tosses = tangents.of_gradient(solution.states, pulled, dstates, dpulled, k)
+        products = (
+            numbers.chain_rule(angles.reshape(1, v * k, -1), tosses.reshape(1, v * k, -1))
+            .reshape(v, k, len(wrt))
+            .swapaxes(0, 1)
+        )
+        products = products + numbers.second_chain_rule(by_angle[0], found.by_toss[0], directions)
+        gradients = numbers.chain_rule(by_angle, found.by_toss)[0]
+        return Curvature(self._values(solution)[0], gradients, products)
+
+    def state(self, parameters: Parameters) -> dict[Store, Mixture]:
+        """Return the final state by store (values of `program.counters`), aborted runs left out."""
+        everything = Plan((), Counted(), frozenset(range(len(self.program.counters))))
+        solution = self._solve_plan(everything, [parameters], (), Work(1, 1, 1))
+        width = len(self.program.counters)
+        found: dict[Store, Mixture] = {}
+        for vertex in solution.graph.ends:
+            if vertex in solution.states:
+                matrix = decode(solution.states[vertex][0, 0], self.dimension)
+                found[solution.graph.stores[vertex][:width]] = Mixture(matrix=matrix)
+        return found
+
+    def analyze(self, parameters: Parameters, observable: Observable, wrt: Sequence[str]) -> Analysis:
+        """Return what is known of the program and of the accuracy of value and derivatives."""
+        from qdiff.sim.hybrid.analysis import analyze
+
+        return analyze(self, parameters, observable, tuple(wrt))
+
+    def occurrences_to_come(self, parameters: Parameters, wrt: str) -> OccurrenceBounds:
+        """Return bounds of how often a parameter is met, and is still met after it was."""
+        from qdiff.sim.hybrid.occurrences import occurrences_to_come
+
+        return occurrences_to_come(self, parameters, wrt)
 
     # --- solving ---
 
-    def solve(self, parameters: Mapping[str, float], observable: Observable, wrt: Sequence[str]) -> Solution:
-        """Return the visit states, as many stores followed as the observable needs."""
-        explorer = self._explorer(parameters)
+    def solve(
+        self,
+        rows: Sequence[Parameters],
+        observables: Sequence[Observable],
+        wrt: Sequence[str],
+        work: Work | None = None,
+        *,
+        second: bool = False,
+    ) -> Solution:
+        """Return the visit states for rows with equal compared parameters, followed as far as needed."""
+        return self._solve_plan(self._plan(observables), rows, wrt, work or Work(len(rows)), second=second)
+
+    def _by_group(
+        self,
+        rows: Sequence[Parameters],
+        observables: Sequence[Observable],
+        wrt: Sequence[str],
+        work: Work,
+        fill: Callable[[Solution, list[int]], None],
+    ) -> None:
+        """Solve rows together that share a graph, as many at a time as fit."""
+        qubits = len(self.program.qubits)
+        memory.require(memory.least(self.dimension), self.max_memory, qubits, "at least ")
+        groups: dict[tuple[float, ...], list[int]] = {}
+        for i, row in enumerate(rows):
+            groups.setdefault(self._compared(row), []).append(i)
+        for group in groups.values():
+            step = 1
+            if len(group) > 1:
+                step = max(1, BATCH_MEMORY // self._row_memory(rows[group[0]], observables, work))
+            for first in range(0, len(group), step):
+                some = group[first : first + step]
+                together = Work(len(some), work.states, work.columns)
+                fill(self.solve([rows[i] for i in some], observables, wrt, together), some)
+
+    def _row_memory(self, row: Parameters, observables: Sequence[Observable], work: Work) -> int:
+        plan = self._plan(observables)
+        try:
+            graph = self._explorer(plan, row).graph(FIRST_LIMIT)
+        except StepTooLarge:
+            graph = self._explorer(self._by_values(plan), row).graph(FIRST_LIMIT)
+        return memory.needed(graph, self.dimension, work)
+
+    def _plan(self, observables: Sequence[Observable]) -> Plan:
+        key = tuple(observables)
+        if key not in self._plans:
+            _keep(self._plans, key, self._new_plan(key, counted_counters(self.flow, key)))
+        return self._plans[key]
+
+    def _new_plan(self, observables: tuple[Observable, ...], counted: Counted) -> Plan:
+        names = {name for observable in observables for name in observable.counters}
+        at_end = frozenset(i for i, name in enumerate(self.flow.counters) if name in names)
+        return Plan(observables, counted, at_end - counted.tracked)
+
+    def _by_values(self, plan: Plan) -> Plan:
+        """The plan that follows the values of all counters: some step is so large that they may overflow."""
+        return self._new_plan(plan.observables, Counted())
+
+    def _solve_plan(
+        self, plan: Plan, rows: Sequence[Parameters], wrt: Sequence[str], work: Work, *, second: bool = False
+    ) -> Solution:
+        memory.require(memory.least(self.dimension), self.max_memory, len(self.program.qubits), "at least ")
+        try:
+            return self._follow(plan, rows, tuple(wrt), work, second)
+        except StepTooLarge:
+            return self._follow(self._by_values(plan), rows, tuple(wrt), work, second)
+
+    def _follow(
+        self, plan: Plan, rows: Sequence[Parameters], wrt: tuple[str, ...], work: Work, second: bool
+    ) -> Solution:
+        """Solve larger and larger parts of the graph until what is outside does not matter."""
+        explorer = self._explorer(plan, rows[0])
         limit, before = FIRST_LIMIT, 1.0
         while True:
             explorer.follow(limit)
-            self._require_memory(explorer.matrices())
-            solution = self._solve(explorer, explorer.graph(limit), parameters, tuple(wrt))
-            if solution.graph.complete:
+            qubits = len(self.program.qubits)
+            memory.require(explorer.least_memory(), self.max_memory, qubits)
+            graph = explorer.graph(limit)
+            taken = self._needed(graph, work)
+            memory.require(taken, self.max_memory, qubits)
+            solution = self._solve(plan, explorer, graph, rows, wrt, second, taken)
+            if not graph.complete and limit > FIRST_LIMIT:
+                solution = replace(solution, endless=tuple(self.endless(rows[0], graph, graph.frontier)))
+            checks = Checks(solution)
+            if graph.complete:
                 break
-            tail, outside = self._outside(solution, observable)
+            tail, outside = checks.outside(TAIL_TOLERANCE)
             if tail <= TAIL_TOLERANCE:
                 break
-            untouched = outside > 1 - LOST_MASS  # a long way before the first run can end
+            # A long way before the first run can end?
+            never = float(solution.mass(solution.endless).max())
+            untouched = outside > 1 - LOST_MASS - never
             # A mass that falls geometrically is squared when twice as many stores are followed.
             slow = limit >= SLOW_FROM and not untouched and outside >= before**SLOWEST
             if slow or limit == LARGEST_GRAPH:
@@ -138,148 +298,132 @@ class HybridEngine:
                     f"all, estimate from shots: {FROM_SHOTS}."
                 )
             limit, before = min(LARGEST_GRAPH, limit * (8 if untouched else 2)), outside
-        self._refuse_failures(solution)
-        self._refuse_lost_mass(solution)
+        checks.refuse_failures()
+        checks.refuse_lost_mass(LOST_MASS)
+        if wrt and solution.solver.loops.traps:
+            checks.refuse_passing_traps(
+                lambda nearby: self._solve(plan, explorer, graph, nearby, wrt, second, taken),
+                second=second,
+            )
         return solution
 
-    def _explorer(self, parameters: Mapping[str, float]) -> Explorer:
-        self._require_memory(4, "at least ")
-        compared = {
-            name: parameters[name] for name in self.program.parameters if name in self.program.compared
-        }
-        key = tuple(compared.values())
+    def endless(self, row: Parameters, graph: Graph, vertices: Sequence[int]) -> list[int]:
+        """The vertices among some from which no run can end."""
+        key = self._compared(row)
+        if key not in self._never_ending:
+            _keep(self._never_ending, key, Endless(self.flow, row))
+        points = [graph.points[v] for v in vertices]
+        found = self._never_ending[key].among(points, [graph.stores[v] for v in vertices])
+        return [v for v, never in zip(vertices, found, strict=True) if never]
+
+    def _needed(self, graph: Graph, work: Work) -> int:
+        known = self._memory.setdefault(graph, {})
+        if work not in known:
+            known[work] = memory.needed(graph, self.dimension, work)
+        return known[work]
+
+    def _compared(self, row: Parameters) -> tuple[float, ...]:
+        return tuple(row[name] for name in self.program.parameters if name in self.program.compared)
+
+    def _explorer(self, plan: Plan, row: Parameters) -> Explorer:
+        counted = plan.counted
+        key = (self._compared(row), counted.counters, counted.forgotten, counted.basis, plan.at_end)
         if key not in self._explorers:
-            if len(self._explorers) == KEPT_EXPLORERS:
-                del self._explorers[next(iter(self._explorers))]  # the oldest
-            self._explorers[key] = Explorer(self.flow, compared)
+            compared = {name: row[name] for name in self.program.parameters if name in self.program.compared}
+            _keep(self._explorers, key, Explorer(self.flow, compared, plan.counted, plan.at_end))
         return self._explorers[key]
 
     def _solve(
-        self, explorer: Explorer, graph: Graph, parameters: Mapping[str, float], wrt: tuple[str, ...]
+        self,
+        plan: Plan,
+        explorer: Explorer,
+        graph: Graph,
+        rows: Sequence[Parameters],
+        wrt: tuple[str, ...],
+        second: bool,
+        taken: int,
     ) -> Solution:
-        key = (wrt, tuple(explorer.angle_counters))
+        key = (wrt, second, tuple(explorer.angle_counters))
         if key not in self._angles:
-            self._angles[key] = Angles(explorer.flow, explorer.angle_counters, wrt)
-        numbers = self._angles[key].at(parameters, graph)
+            _keep(self._angles, key, Angles(explorer.flow, explorer.angle_counters, wrt, second=second))
+        numbers = self._angles[key].at(rows, graph)
         unitaries = graph.runs.at(numbers.angles)
         maps = Maps(unitaries.runs, unitaries.adjoints, graph.masks, graph.resets, numbers.probabilities)
-        solver = Solver(graph, maps, self.dimension)
-        return Solution(graph, numbers, unitaries, maps, solver, solver.push_forward())
+        steps = steps_for(graph, maps, unitaries, self.dimension)
+        solver = Solver(graph, steps, self.dimension, len(rows))
+        states = solver.push_forward(solver.start())
+        return Solution(
+            plan.observables,
+            graph,
+            numbers,
+            unitaries,
+            maps,
+            solver,
+            states,
+            solver.residuals,
+            solver.lost[:, 0],
+            solver.caught,
+            taken,
+        )
 
-    def _require_memory(self, matrices: int, qualifier: str = "") -> None:
-        needed = 16 * self.dimension**2 * matrices
-        if needed > self.max_memory:
-            raise ResourceError(
-                f"The exact engine needs {qualifier}{_gigabytes(needed)} for density operators on "
-                f"{len(self.program.qubits)} qubits; the limit is {_gigabytes(self.max_memory)}. "
-                "Raise it (qd.expectation(…, max_memory=bytes)), use fewer qubits or smaller counters, "
-                f"or estimate from shots: {FROM_SHOTS}."
-            )
+    # --- observables ---
 
-    # --- sums and checks ---
+    def _values(self, solution: Solution, states: Field | None = None) -> Floats:
+        """Σ_ends tr(O R), (P, k); for tangents (1, V·n, D²) the V directions in front of k: (1, V·k)."""
+        states = solution.states if states is None else states
+        rows, n, k = solution.solver.rows, solution.solver.moments, len(solution.observables)
+        ends = solution.graph.ends
+        if not ends:
+            return np.zeros((rows, states.columns // n * k))
+        width = len(ends) * n * solution.solver.size  # all ends side by side: one product
+        found = states.array[ends].reshape(len(ends), -1, n * solution.solver.size)
+        operators = self._at_ends(solution).array[ends].reshape(len(ends), k, n * solution.solver.size)
+        side_by_side = found.swapaxes(0, 1).reshape(-1, width)
+        return np.asarray(side_by_side @ operators.swapaxes(0, 1).reshape(k, width).T).reshape(rows, -1)
 
-    def _value(self, solution: Solution, observable: Observable) -> float:
-        at_ends = self._at_ends(solution.graph, observable)
-        reached = [v for v in at_ends if v in solution.states]
-        if not reached:
-            return 0.0
-        operators = np.concatenate([at_ends[v] for v in reached])
-        states = np.concatenate([solution.states[v] for v in reached])
-        return float(np.einsum("bij,bji->", operators, states).real)
+    def pull_back(self, solution: Solution) -> Field:
+        """Return the observables at every vertex."""
+        return solution.solver.pull_back(self._at_ends(solution))
 
-    def _at_ends(self, graph: Graph, observable: Observable) -> States:
-        """The observable at the store of every end."""
+    def _tangents(self, solution: Solution, directions: Floats) -> Tangents:
+        gates, tosses = solution.numbers.rates(np.asarray(directions, dtype=float))
+        return Tangents(solution.solver, solution.maps, solution.unitaries, gates, tosses)
+
+    def _at_ends(self, solution: Solution) -> Field:
+        """The observables at the store of every end, (1, k·n, D²)."""
+        graph, observables = solution.graph, solution.observables
         known = self._ends.setdefault(graph, {})
-        if observable not in known:
-            operators = self._operators(observable, graph, graph.ends)
-            known[observable] = {v: a[None] for v, a in zip(graph.ends, operators, strict=True)}
-        return known[observable]
+        if observables not in known:
+            n = len(graph.counted.basis)
+            matrices: dict[object, Reals] = {}
+            size = self.dimension**2
+            result = Field(len(graph.stores), (1, len(observables) * n, size), {})
+            parts = [graph.counted.split(o, self.flow.counters) for o in observables]
+            for vertex in graph.ends:
+                stacked = np.zeros((1, len(observables) * n, self.dimension**2))
+                for i, by_moment in enumerate(parts):
+                    for moment, observable in by_moment.items():
+                        stacked[0, i * n + moment] = self._operator(
+                            observable, solution.store(vertex), matrices
+                        )
+                result[vertex] = stacked
+            known[observables] = result
+        return known[observables]
 
-    def _operators(self, observable: Observable, graph: Graph, vertices: Sequence[int]) -> list[traces.Stack]:
-        matrices: dict[object, traces.Stack] = {}
-        result = []
-        for vertex in vertices:
-            total = np.zeros((self.dimension, self.dimension), dtype=complex)
-            for operators, coefficient in observable.coefficients(self.store(graph, vertex)).items():
-                if operators not in matrices:
-                    matrices[operators] = operator_matrix(operators, self.program.qubits)
-                total += coefficient * matrices[operators]
-            result.append(total)
-        return result
-
-    def store(self, graph: Graph, vertex: int) -> dict[str, int]:
-        """The values of the program's counters at a vertex."""
-        return dict(zip(self.program.counters, graph.stores[vertex], strict=False))
-
-    def _outside(self, solution: Solution, observable: Observable) -> tuple[float, float]:
-        """What was not followed: how much it may still add, and the share of the mass that is there.
-
-        Mass × growth of the observable × number of visits, of the states and, where derivatives are
-        asked for, of what they carry: a branch of probability 0 may matter to a derivative.
-        """
-        graph = solution.graph
-        growth = {v: 1 + observable.norm_bound(self.store(graph, v)) for v in graph.frontier}
-        visits = 1 + solution.mass(graph.followed)
-        tail, share = 0.0, solution.mass(graph.frontier)
-        carried = [solution.states]
-        if len(solution.numbers.source.wrt):
-            perturbed, injected = self._perturbed(solution, gates=True)
-            entering = _mass(injected.sources, injected.sources)
-            share = max(share, _mass(perturbed, graph.frontier) / max(1.0, entering))
-            carried.append(perturbed)
-        for states in carried:
-            tail += visits * sum(g * _mass(states, [v]) for v, g in growth.items())
-        return tail, share
-
-    def _perturbed(self, solution: Solution, *, gates: bool) -> tuple[States, Injections]:
-        """What derivatives carry to every vertex, and what they inject; without `gates`, those of flips."""
-        slopes = solution.numbers.slopes(gates=gates)
-        injected = injections(solution.graph, solution.maps, solution.unitaries, solution.states, slopes)
-        # A solver of its own: residuals and applications belong to the states.
-        return Solver(solution.graph, solution.maps, self.dimension).push_forward(injected.sources), injected
-
-    def _refuse_failures(self, solution: Solution) -> None:
-        """Raise the error of a path that is really taken, by the states or by the derivative of a flip.
-
-        At a branch whose probability comes from gates, a probability of 0 is a minimum, so that nothing
-        of a derivative goes there; a flip sends its derivative into both branches.
-        """
-        graph, numbers = solution.graph, solution.numbers
-        if not graph.failures and not numbers.failing:
-            return
-        carried: list[tuple[States, Injections | None]] = [(solution.states, None)]
-        if len(numbers.source.wrt) and graph.tosses:
-            carried.append(self._perturbed(solution, gates=False))
-        for states, injected in carried:
-            for vertex, error in graph.failures.items():
-                if _mass(states, [vertex]) > NEGLIGIBLE_MASS:
-                    raise error
-            if numbers.failing:
-                found = correlate(graph, solution.maps, states, None, self.dimension)
-                if injected is not None:
-                    found = replace(
-                        found, runs=found.runs + injected.runs, tosses=found.tosses + injected.tosses
-                    )
-                numbers.refuse(found.gates(graph.runs), found.tosses, NEGLIGIBLE_MASS)
-
-    def _refuse_lost_mass(self, solution: Solution) -> None:
-        """Raise where runs neither end nor abort: then the equations have no solution, or a wrong one."""
-        graph = solution.graph
-        stopped = [*graph.ends, *graph.aborted, *graph.frontier, *graph.failures]
-        lost = 1.0 - solution.mass(stopped)
-        if not abs(lost) <= LOST_MASS:
-            raise EvaluationError(
-                f"A loop does not end: with probability {lost:.3g} a run neither ends nor aborts at these "
-                f"parameters. (Or it takes so many passes, {solution.mass(graph.followed):.3g} here, that "
-                "rounding hides its end.)"
-            )
+    def _operator(
+        self, observable: Observable, store: dict[str, int], matrices: dict[object, Reals]
+    ) -> Reals:
+        total = np.zeros(self.dimension**2)
+        for operators, coefficient in observable.coefficients(store).items():
+            if operators not in matrices:
+                matrices[operators] = encode(operator_matrix(operators, self.program.qubits))
+            # A Hermitian observable is the sum of the real parts: the imaginary ones add up to 0.
+            total += complex(coefficient).real * matrices[operators]
+        return total
 
 
-def _mass(states: States, vertices: Iterable[int]) -> float:
-    stacks = [states[v] for v in vertices if v in states]
-    return float(np.einsum("bii->", np.concatenate(stacks)).real) if stacks else 0.0
-
-
-def _gigabytes(size: int) -> str:
-    doublings = size.bit_length() - 1
-    return f"{size / 2**30:.3g} GiB" if doublings < 80 else f"about 2^{doublings - 30} GiB"
+def _keep(cache: dict[Key, Kept], key: Key, value: Kept) -> None:
+    """Put a value into a cache of limited size; the oldest goes."""
+    if len(cache) >= KEPT:
+        del cache[next(iter(cache))]
+    cache[key] = value

@@ -1,98 +1,120 @@
 """Solving x = b + T x for a loop: dense, sparse, or by iteration.
 
-T maps what the heads of a loop hold to what arrives there after one sweep. A small T is built
-and factorised. Where many combinations of program point and counters on few qubits form one loop (a
-walk on a counter), the equations of all of them are one sparse system. Everything else is left to
-GMRES, which from zero finds the minimal solution, also where a part that is not reached is singular.
+T maps what the heads of a loop hold to what arrives there after one sweep, all as row vectors:
+x = b + x T, backwards x = b + x Tᵀ. A small T is built and inverted. Where many combinations of
+program point and counters on few qubits form one loop (a walk on a counter), the equations of all of
+them are one sparse system. Everything else is left to `krylov`.
+
+A system is *transient* where everything leaves: then V = I + Tᵀ V, the expected number of visits from
+each state, exists. A V with V - Tᵀ V ≥ I/2 proves it: a state with T X = X would give 0 = tr(X (V - TᵀV)).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.errors import EvaluationError
+from qdiff.sim.hybrid.coordinates import Reals
 
-Vector = NDArray[np.complex128]
-Apply = Callable[[Vector], Vector]
-
-KRYLOV_TOLERANCE = 1e-12
-KRYLOV_ACCEPTED = 1e-9  # relative residual that is still good enough where the tolerance is not reached
-KRYLOV_BASIS = 120
-KRYLOV_CYCLES = 10
-DENSE_UP_TO = 64
-SPARSE_DIMENSION_UP_TO = 4
+DENSE_UP_TO = 256
+PROVED = 0.5  # of the identity that may be missing in V - Tᵀ V
+MOST_VISITS = 1e12  # beyond, rounding hides what is missing
 
 
 class LoopSystem(Protocol):
-    """Solves x = b + T x, or with `adjoint` x = b + T† x; None where it cannot."""
+    """Solves x = b + x T for right-hand sides (P, K, N)."""
 
-    def solve(self, b: Vector, *, adjoint: bool) -> Vector | None:
+    def solve(self, b: Reals, *, adjoint: bool) -> Reals:
         """Return x."""
+
+    def transient(self, one: Reals) -> NDArray[np.bool_]:
+        """Return for each of the P rows whether everything leaves, proved as above; `one` is I, (D²,)."""
 
 
 class DenseSystem:
-    """T as a matrix."""
+    """T as matrices, (P, N, N)."""
 
-    def __init__(self, matrix: Vector) -> None:
-        self.equations = np.eye(len(matrix)) - matrix
+    def __init__(self, matrix: Reals) -> None:
+        self.equations = np.eye(matrix.shape[-1]) - matrix
+        self.inverse = _inverse(self.equations)
 
-    def solve(self, b: Vector, *, adjoint: bool) -> Vector | None:
-        """Return x, or None where the equations are singular."""
-        try:
-            return np.asarray(np.linalg.solve(self.equations.conj().T if adjoint else self.equations, b))
-        except np.linalg.LinAlgError:
-            return None
+    def solve(self, b: Reals, *, adjoint: bool) -> Reals:
+        """Return x; one step of refinement makes up for the rounding of the inverse."""
+        inverse, equations = self.inverse, self.equations
+        if adjoint:
+            inverse, equations = inverse.swapaxes(1, 2), equations.swapaxes(1, 2)
+        x = b @ inverse
+        return np.asarray(x + (b - x @ equations) @ inverse)
+
+    def transient(self, one: Reals) -> NDArray[np.bool_]:
+        """Return for each of the P rows whether everything leaves, proved as above; `one` is I, (D²,)."""
+        everywhere = np.tile(one, self.equations.shape[-1] // len(one))
+        rows = np.broadcast_to(everywhere, (len(self.equations), 1, len(everywhere)))
+        with np.errstate(all="ignore"):
+            v = self.solve(rows, adjoint=True)
+            missing = v @ self.equations.swapaxes(1, 2) - rows
+            proved = np.linalg.norm(missing[:, 0], axis=1) <= PROVED
+            return np.asarray(proved & (np.abs(v).max(axis=(1, 2)) <= MOST_VISITS))
+
+
+def _inverse(equations: Reals) -> Reals:
+    try:
+        return np.asarray(np.linalg.inv(equations))
+    except np.linalg.LinAlgError:  # one of them is exactly singular: the others still count
+        result = np.full_like(equations, np.nan)
+        for i, matrix in enumerate(equations):
+            try:
+                result[i] = np.linalg.inv(matrix)
+            except np.linalg.LinAlgError:
+                continue
+        return result
 
 
 class SparseSystem:
-    """The equations of all vertices of a loop; b and x are their entries `head_rows`."""
+    """The equations of all vertices of a loop; b and x are their entries `heads`.
 
-    def __init__(self, rows: Any, columns: Any, entries: Vector, size: int, head_rows: Any) -> None:
+    Args:
+        rows, columns: places of the entries, from and to; entries: (P, entries).
+        size: number of equations; heads: (N,) those of the heads.
+    """
+
+    def __init__(self, rows: Any, columns: Any, entries: Reals, size: int, heads: NDArray[np.int64]) -> None:
         from scipy.sparse import coo_array, eye_array
         from scipy.sparse.linalg import splu
 
-        steps = coo_array((entries, (rows, columns)), shape=(size, size))
-        self.head_rows = head_rows
+        self.heads = heads
         self.size = size
-        try:
-            self.factors = splu((eye_array(size) - steps).tocsc())
-        except RuntimeError:  # exactly singular
-            self.factors = None
+        self.factors = []
+        self.steps = []
+        for values in entries:
+            # For column vectors: the transposed of x = b + x T.
+            steps = coo_array((values, (columns, rows)), shape=(size, size)).tocsc()
+            self.steps.append(steps)
+            try:
+                self.factors.append(splu((eye_array(size) - steps).tocsc()))
+            except RuntimeError:  # exactly singular
+                self.factors.append(None)
 
-    def solve(self, b: Vector, *, adjoint: bool) -> Vector | None:
-        """Return x, or None where the equations are singular."""
-        if self.factors is None:
-            return None
-        right = np.zeros(self.size, dtype=complex)
-        right[self.head_rows] = b
-        return np.asarray(self.factors.solve(right, "H" if adjoint else "N")[self.head_rows])
+    def solve(self, b: Reals, *, adjoint: bool) -> Reals:
+        """Return x; nan where the equations are singular."""
+        result = np.full(b.shape, np.nan)
+        for p, factors in enumerate(self.factors):
+            if factors is not None:
+                right = np.zeros((self.size, b.shape[1]))
+                right[self.heads] = b[p].T
+                result[p] = factors.solve(right, "T" if adjoint else "N")[self.heads].T
+        return result
 
-
-def solve_krylov(apply: Apply, b: Vector) -> Vector:
-    """Return the minimal solution of x = b + T x by GMRES from zero, `apply` being T.
-
-    Raises:
-        EvaluationError: no solution is found, because (almost) none exists: some of what enters the
-            loop never leaves it.
-    """
-    from scipy.sparse.linalg import LinearOperator, gmres
-
-    scale = float(np.linalg.norm(b))
-    if scale == 0.0:
-        return np.zeros_like(b)
-    system = LinearOperator((len(b), len(b)), matvec=lambda x: x - apply(x), dtype=complex)
-    x, _ = gmres(
-        system, b, rtol=KRYLOV_TOLERANCE, atol=0.0, restart=min(KRYLOV_BASIS, len(b)), maxiter=KRYLOV_CYCLES
-    )
-    residual = float(np.linalg.norm(b - system.matvec(x)))
-    if not residual <= KRYLOV_ACCEPTED * scale:
-        raise EvaluationError(
-            f"A loop could not be solved: after at most {KRYLOV_CYCLES} × {KRYLOV_BASIS} applications the "
-            f"relative residual is {residual / scale:.1e}. It does not end with probability 1 at these "
-            "parameters, or takes too many passes on average."
-        )
-    return np.asarray(x)
+    def transient(self, one: Reals) -> NDArray[np.bool_]:
+        """Return for each of the P rows whether everything leaves, proved as above; `one` is I, (D²,)."""
+        everywhere = np.tile(one, self.size // len(one))
+        proved = np.zeros(len(self.factors), dtype=bool)
+        for p, (factors, steps) in enumerate(zip(self.factors, self.steps, strict=True)):
+            if factors is not None:
+                v = factors.solve(everywhere, "T")
+                with np.errstate(all="ignore"):
+                    missing = np.linalg.norm(v - steps.T @ v - everywhere)
+                    proved[p] = missing <= PROVED and np.abs(v).max() <= MOST_VISITS
+        return proved

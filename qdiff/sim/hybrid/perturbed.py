@@ -12,7 +12,7 @@ in P as well as in R: a branch of probability 0 can carry all of a derivative.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from qdiff.sim.hybrid import traces
 from qdiff.sim.hybrid.graph import Graph
-from qdiff.sim.hybrid.traces import Maps, Stack
+from qdiff.sim.hybrid.traces import Maps, Stack, added
 from qdiff.sim.hybrid.unitaries import Unitaries
 
 Floats = NDArray[np.float64]
@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Slopes:
-    """The largest |∂ angle| of every rotated gate instance, and |∂ probability| of every toss."""
+    """The largest |∂ angle| of every rotated gate, (P, G), and |∂ probability| of every toss, (P, T)."""
 
     gates: Floats
     tosses: Floats
@@ -39,8 +39,8 @@ class Injections:
     """What the derivatives inside the traces contribute.
 
     Attributes:
-        sources: vertex → what arrives there, (1, D, D).
-        runs, tosses: mass that derivatives earlier in a trace bring to each run and each toss.
+        sources: vertex → what arrives there, (P, 1, D, D).
+        runs, tosses: mass that derivatives earlier in a trace bring to each run and each toss, (P, …).
     """
 
     sources: dict[int, Stack]
@@ -49,24 +49,25 @@ class Injections:
 
 
 def injections(
-    graph: Graph, maps: Maps, unitaries: Unitaries, states: dict[int, Stack], slopes: Slopes
+    graph: Graph, maps: Maps, unitaries: Unitaries, masses: Mapping[int, Stack], slopes: Slopes
 ) -> Injections:
-    """Go through all traces with the visit states and collect what their derivatives add."""
-    found = Injections({}, np.zeros(len(graph.runs.pieces)), np.zeros(len(graph.tosses)))
+    """Go through all traces with the visit states (P, 1, D, D) and collect what their derivatives add."""
+    rows = len(slopes.gates)
+    found = Injections({}, np.zeros((rows, len(graph.runs.pieces))), np.zeros((rows, len(graph.tosses))))
     members: dict[int, list[int]] = {}
     for vertex in graph.followed:
-        if vertex in states:
+        if vertex in masses:
             members.setdefault(graph.trace[vertex], []).append(vertex)
     for trace, vertices in members.items():
-        stack = np.concatenate([states[v] for v in vertices])
-        leaves = _through(graph.traces[trace], maps, unitaries, slopes, stack, found)
+        stack = np.concatenate([masses[v] for v in vertices], axis=1)
+        leaves = _through(graph.traces[trace].ops, maps, unitaries, slopes, stack, found)
         for slot, leaf in enumerate(leaves):
             if leaf is None:
                 continue
             for i, vertex in enumerate(vertices):
                 target = graph.targets[vertex][slot]
                 before = found.sources.get(target)
-                part = leaf[i : i + 1]
+                part = leaf[:, i : i + 1]
                 found.sources[target] = part if before is None else before + part
     return found
 
@@ -83,36 +84,24 @@ def _through(
     registers: dict[int, tuple[Stack, Stack | None]] = {0: (states, None)}
     leaves: list[Stack | None] = []
     for code, src, dst, arg in ops:
-        state, added = registers[src]
+        state, carried = registers[src]
+        if code == traces.LEAF:
+            leaves.append(carried)
+            continue
+        if code in (traces.MARK, traces.END):
+            continue
+        if carried is not None and code == traces.UNITARY:
+            found.runs[:, arg] += _mass(carried)
+        if carried is not None and code == traces.TOSS:
+            found.tosses[:, arg] += _mass(carried)
         if code == traces.UNITARY:
-            u, h = maps.unitaries[arg], maps.adjoints[arg]
-            state = u @ state @ h
-            if added is not None:
-                found.runs[arg] += _mass(added)
-                added = u @ added @ h
-            registers[src] = state, _sum(added, unitaries.injection(arg, state, slopes.gates))
-        elif code == traces.RESET:
-            reset = maps.resets[arg]
-            registers[src] = reset.forward(state), None if added is None else reset.forward(added)
-        elif code == traces.MASK:
-            mask = maps.masks[arg]
-            registers[dst] = state * mask, None if added is None else added * mask
-        elif code in (traces.TOSS, traces.TOSS_NOT):
-            if added is not None and code == traces.TOSS:
-                found.tosses[arg] += _mass(added)
-            p = maps.probability(code, arg)
-            tossed = slopes.tosses[arg] * state if slopes.tosses[arg] else None
-            registers[dst] = p * state, _sum(None if added is None else p * added, tossed)
-        elif code == traces.LEAF:
-            leaves.append(added)
+            carried = added(carried, unitaries.injection(arg, state, slopes.gates))
+        after = None if carried is None else maps.apply(code, arg, carried)
+        if code in (traces.TOSS, traces.TOSS_NOT) and slopes.tosses[:, arg].any():
+            after = added(after, slopes.tosses[:, arg, None, None, None] * state)
+        registers[dst if code in traces.BRANCHES else src] = maps.apply(code, arg, state), after
     return leaves
 
 
-def _sum(one: Stack | None, other: Stack | None) -> Stack | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return one + other
-
-
-def _mass(stack: Stack) -> float:
-    return float(np.einsum("bii->", stack).real)
+def _mass(stack: Stack) -> Floats:
+    return np.asarray(np.einsum("pbii->p", stack).real)

@@ -3,171 +3,130 @@
 A stage without heads is passed once. In a stage with heads, x = states at the heads solves
 x = b + T x, where T is one sweep through the loop and b what arrives at the heads from outside; one
 more sweep with the solution gives the rest of the loop and what leaves it. Backwards the same with
-the adjoint sweep. A state that no run can reach is absent from the maps below, which stands for zero.
+the adjoint sweep. Where a part of the space never leaves a loop (a *trap*), x is the part that does; what
+falls into the trap is lost, and observables vanish there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from qdiff.sim.hybrid import linear
+from qdiff.sim.hybrid.chains import chain_backward, chain_forward
+from qdiff.sim.hybrid.coordinates import Reals, traces
+from qdiff.sim.hybrid.fields import Field
 from qdiff.sim.hybrid.graph import Graph
-from qdiff.sim.hybrid.schedule import Stage
-from qdiff.sim.hybrid.traces import Maps, Stack
-from qdiff.sim.hybrid.transfer import Transfer
-
-States = dict[int, Stack]  # vertex → stack of matrices, (B, D, D)
+from qdiff.sim.hybrid.loops import Loops
+from qdiff.sim.hybrid.schedule import Segment, Stage
+from qdiff.sim.hybrid.steps import MatrixSteps, Steps
+from qdiff.sim.hybrid.sweeps import States, Sweeps
 
 
 class Solver:
-    """One graph at one set of parameters.
+    """One graph at P sets of parameters.
 
     Attributes:
-        applications: sweeps through loops that iterative solves have made, forward and backward.
-        residuals: R_start + T(R) - R at the heads of every loop, after a forward solve.
+        residuals: b + T x - x at the heads, (P, C, D²), of the last solve.
+        caught: what fell into traps in the last forward solve, (P, K, D²) at heads of loops.
+        lost: its mass, (P, K).
     """
 
-    def __init__(self, graph: Graph, maps: Maps, dimension: int) -> None:
+    def __init__(self, graph: Graph, steps: Steps, dimension: int, rows: int) -> None:
         self.graph = graph
+        self.steps = steps
         self.dimension = dimension
-        self.transfer = Transfer(graph, maps, dimension)
-        self._systems: dict[Stage, linear.LoopSystem] = {}  # of the loops that are not iterated
-        self.applications = 0
-        self.residuals: list[Stack] = []
+        self.size = dimension**2
+        self.rows = rows
+        self.sweeps = Sweeps(graph, steps, dimension, rows)
+        self.moments = self.sweeps.moments
+        self.loops = Loops(self.sweeps)
+        self.residuals: States = {}
+        self.caught: States = {}
+        self.lost: Reals = np.zeros((rows, 1))
 
-    def push_forward(self, sources: States | None = None) -> States:
-        """Return the visit states of all vertices that can be reached.
+    def start(self) -> States:
+        """The state |0…0> at vertex 0."""
+        state = np.zeros((self.rows, self.moments, self.size))
+        state[:, 0, 0] = 1.0
+        return {0: state}
 
-        Args:
-            sources: what enters at each vertex; the state |0…0> at vertex 0 if left out.
-        """
-        start = np.zeros((1, self.dimension, self.dimension), dtype=complex)
-        start[0, 0, 0] = 1.0
-        states: States = {0: start} if sources is None else dict(sources)
-        self.residuals = []
+    def push_forward(self, sources: Mapping[int, Reals]) -> Field:
+        """Return the visit states of all vertices that can be reached, from what enters at each vertex."""
+        columns = max((y.shape[1] for y in sources.values()), default=self.moments)
+        states = Field(len(self.graph.stores), (self.rows, columns, self.size), sources)
+        self.lost = np.zeros((self.rows, columns // self.moments))
+        self.caught = {}
+        self.residuals = {}
         for stage in self.graph.stages:
             if stage.heads:
                 self._loop_forward(stage, states)
-            else:
-                self._forward(stage.order, states, (), states)
+            for segment in stage.segments:
+                if _is_chain(segment) and isinstance(self.steps, MatrixSteps):
+                    chain_forward(self.sweeps, self.steps, segment, states)
+                else:
+                    self.sweeps.forward(segment.vertices, states, (), states)
         return states
 
-    def pull_back(self, at_ends: States) -> States:
-        """Return the observables of all vertices from those at the ends."""
-        observables = dict(at_ends)
+    def pull_back(self, at_ends: Mapping[int, Reals], sources: Mapping[int, Reals] | None = None) -> Field:
+        """Return the observables of all vertices from those at the ends.
+
+        Args:
+            sources: observables that are added at vertices on the way.
+        """
+        sources = sources or {}
+        known = (at_ends.columns,) if isinstance(at_ends, Field) else ()
+        given = (y.shape[1] for y in (*at_ends.values(), *sources.values()))
+        columns = next(iter((*known, *given)), self.moments)
+        observables = Field(len(self.graph.stores), (self.rows, columns, self.size), at_ends)
+        self.residuals = {}
         for stage in reversed(self.graph.stages):
             if stage.heads:
-                self._loop_backward(stage, observables)
-            else:
-                self._backward(stage.order, observables, {})
+                self._loop_backward(stage, observables, sources)
+            for segment in reversed(stage.segments):
+                if _is_chain(segment) and isinstance(self.steps, MatrixSteps):
+                    chain_backward(self.sweeps, self.steps, segment, observables, sources)
+                else:
+                    self.sweeps.backward(segment.vertices, observables, {}, sources)
         return observables
 
-    # --- sweeps ---
-
-    def _forward(
-        self, order: Sequence[int], states: States, heads: Collection[int], outside: States | None
-    ) -> States:
-        """Move states on through `order`; return what arrives at the heads.
-
-        Vertices in `order` receive into `states`, all others into `outside` (None: nowhere).
-        """
-        inside = set(order)
-        arriving: States = {}
-        for vertex in order:
-            state = states.get(vertex)
-            if state is None:
-                continue
-            for target, part in zip(
-                self.graph.targets[vertex], self.transfer.forward(vertex, state), strict=True
-            ):
-                receiver = arriving if target in heads else states if target in inside else outside
-                if receiver is not None:
-                    before = receiver.get(target)
-                    receiver[target] = part if before is None else before + part
-        return arriving
-
-    def _backward(self, order: Sequence[int], observables: States, heads: States) -> States:
-        """Pull observables back through `order`; return what arrives at the heads.
-
-        A target counts with what it has in `heads`, else in `observables`.
-        """
-        arriving: States = {}
-        for vertex in reversed(order):
-            leaves = [heads.get(t, observables.get(t)) for t in self.graph.targets[vertex]]
-            pulled = self.transfer.backward(vertex, leaves)
-            if pulled is not None:
-                (arriving if vertex in heads else observables)[vertex] = pulled
-        return arriving
-
-    # --- loops ---
-
-    def _loop_forward(self, stage: Stage, states: States) -> None:
-        inside = {v: states.pop(v) for v in stage.order if v in states}
+    def _loop_forward(self, stage: Stage, states: Field) -> None:
+        inside = {v: states[v].copy() for v in stage.order if v in states}
         if not inside:
             return
-        at_heads = self._stacked(stage, inside)
+        sweeps, columns = self.sweeps, states.columns
         others = {v: state for v, state in inside.items() if v not in stage.heads}
-        b = at_heads + self._stacked(stage, self._forward(stage.order, dict(others), stage.heads, None))
-
-        def sweep(x: Stack) -> Stack:
-            """x: (B, heads, D, D)."""
-            at = {head: x[:, i] for i, head in enumerate(stage.heads)}
-            arriving = self._forward(stage.order, at, stage.heads, None)
-            result = np.zeros_like(x)
-            for i, head in enumerate(stage.heads):
-                if head in arriving:
-                    result[:, i] = arriving[head]
-            return result
-
-        system = self._system(stage, sweep, b)
-        if system is not None:
-            self._systems[stage] = system
-        x = self._solution(stage, lambda x: sweep(x[None])[0], b, adjoint=False)
-        solved = {**others, **{head: x[i][None] for i, head in enumerate(stage.heads)}}
-        arriving = self._forward(stage.order, solved, stage.heads, states)
+        b = sweeps.stacked(stage, inside, columns)
+        from_others = sweeps.forward(stage.order, dict(others), stage.heads, None) if others else {}
+        x = self.loops.solve(stage, b + sweeps.stacked(stage, from_others, columns), adjoint=False)
+        solved = {**others, **sweeps.at_heads(stage, x)}
+        arriving = b + sweeps.stacked(
+            stage, sweeps.forward(stage.order, solved, stage.heads, states), columns
+        )
         states.update(solved)
-        self.residuals.append(at_heads + self._stacked(stage, arriving) - x)
+        if stage in self.loops.traps:
+            trap = self.loops.traps[stage]
+            caught = sweeps.at_heads(stage, trap.rest(arriving[:, :: self.moments]))
+            self.caught.update(caught)
+            self.lost = self.lost + traces(sum(caught.values(), np.zeros(())), self.dimension)
+            arriving = trap.project(arriving)
+        self.residuals.update(sweeps.at_heads(stage, arriving - x))
 
-    def _loop_backward(self, stage: Stage, observables: States) -> None:
-        zero = np.zeros((1, self.dimension, self.dimension), dtype=complex)
+    def _loop_backward(self, stage: Stage, observables: Field, sources: Mapping[int, Reals]) -> None:
         after = {t: observables[t] for v in stage.order for t in self.graph.targets[v] if t in observables}
-        b = self._stacked(stage, self._backward(stage.order, after, dict.fromkeys(stage.heads, zero)))
-
-        def sweep(x: Stack) -> Stack:
-            given = {head: x[i][None] for i, head in enumerate(stage.heads)}
-            return self._stacked(stage, self._backward(stage.order, {}, given))
-
-        x = self._solution(stage, sweep, b, adjoint=True)
-        given = {head: x[i][None] for i, head in enumerate(stage.heads)}
-        self._backward(stage.order, observables, given)
+        if not after and not any(v in sources for v in stage.order):
+            return  # nothing is observed after this loop
+        sweeps, columns = self.sweeps, observables.columns
+        nothing = dict.fromkeys(stage.heads, np.zeros((self.rows, columns, self.size)))
+        b = sweeps.stacked(stage, sweeps.backward(stage.order, dict(after), nothing, sources), columns)
+        x = self.loops.solve(stage, b, adjoint=True)
+        given = sweeps.at_heads(stage, x)
+        arriving = sweeps.stacked(stage, sweeps.backward(stage.order, observables, given, sources), columns)
         observables.update(given)
+        if stage in self.loops.traps:
+            arriving = self.loops.traps[stage].project(arriving)
+        self.residuals.update(sweeps.at_heads(stage, arriving - x))
 
-    def _stacked(self, stage: Stage, states: States) -> Stack:
-        """The matrices at the heads of a stage, (heads, D, D)."""
-        result = np.zeros((len(stage.heads), self.dimension, self.dimension), dtype=complex)
-        for i, head in enumerate(stage.heads):
-            if head in states:
-                result[i] = states[head][0]
-        return result
 
-    def _system(self, stage: Stage, sweep: Callable[[Stack], Stack], b: Stack) -> linear.LoopSystem | None:
-        """The equations of a loop as a matrix, where that is cheaper than iterating."""
-        if b.size <= linear.DENSE_UP_TO:
-            basis = np.eye(b.size, dtype=complex).reshape(b.size, *b.shape)
-            return linear.DenseSystem(sweep(basis).reshape(b.size, b.size).T)
-        if self.dimension <= linear.SPARSE_DIMENSION_UP_TO:
-            return self.transfer.equations(stage)
-        return None
-
-    def _solution(self, stage: Stage, sweep: Callable[[Stack], Stack], b: Stack, *, adjoint: bool) -> Stack:
-        def apply(x: Stack) -> Stack:
-            self.applications += 1
-            return sweep(x.reshape(b.shape)).ravel()
-
-        system = self._systems.get(stage)
-        x = None if system is None else system.solve(b.ravel(), adjoint=adjoint)
-        if x is None:  # too large for a matrix, or singular: the iteration finds the minimal solution
-            x = linear.solve_krylov(apply, b.ravel())
-        return x.reshape(b.shape)
+def _is_chain(segment: Segment) -> bool:
+    return segment.leaf >= 0

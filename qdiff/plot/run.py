@@ -19,7 +19,7 @@ class Points(Protocol):
     def value(self) -> NDArray[np.float64]: ...
 
 
-class Course(Protocol):
+class Run(Protocol):
     """The names of the trained parameters, all parameters at the end, and the points on the way."""
 
     @property

@@ -1,4 +1,4 @@
-"""The course of a training run: value against step."""
+"""A training run: value against step."""
 
 from __future__ import annotations
 
@@ -7,24 +7,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qdiff.plot.figure import BLUE, VERMILION, expectation_label, finish, new_axes
+from qdiff.plot.figure import BLUE, VERMILION, finish, new_axes, value_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from qdiff.plot.course import Course
+    from qdiff.plot.run import Run
 
 MOST_MARKERS = 60
 
 
-def plot_training(
-    result: Course, path: str | os.PathLike[str] | None = None, ax: Axes | None = None
-) -> Figure:
+def plot_run(run: Run, path: str | os.PathLike[str] | None = None, ax: Axes | None = None) -> Figure:
     """Draw the value of the objective at the start and after every step.
 
     Args:
-        result: a finished run.
+        run: a finished run, such as a `TrainingResult`.
         path: where to save the picture; its suffix is the format.
         ax: axes to draw on; a new figure if None.
 
@@ -34,13 +32,13 @@ def plot_training(
     from matplotlib.ticker import MaxNLocator
 
     ax = new_axes(ax)
-    values = result.history.value
+    values = run.history.value
     steps = np.arange(len(values))
     marker = "o" if len(values) <= MOST_MARKERS else ""
     ax.plot(steps, values, color=BLUE, linewidth=1.8, marker=marker, markersize=3.5)
     ax.plot(steps[-1], values[-1], "o", color=VERMILION, markersize=7, zorder=3)
     # A falling curve leaves room above its end, a rising one below.
-    falling = result.direction == "minimize"
+    falling = run.direction == "minimize"
     ax.annotate(
         f"{values[-1]:.6g}",
         (steps[-1], values[-1]),
@@ -53,5 +51,5 @@ def plot_training(
     )
     ax.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10], integer=True))
     ax.set_xlabel("step", fontsize=12)
-    ax.set_ylabel(expectation_label(result.observable), fontsize=12)
+    ax.set_ylabel(value_label(run.observable), fontsize=12)
     return finish(ax, path)

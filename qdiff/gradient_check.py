@@ -1,0 +1,220 @@
+"""Derivatives held against each other: every engine that can answer, and differences of values.
+
+Differences are central, D(h) = (f(x + h) - f(x - h)) / 2h, extrapolated to h = 0 by Neville's scheme
+in h² over halved steps (Richardson; the choice of the entry and its uncertainty by its distance to
+its neighbours are Ridders'). The rounding of the values adds |f|·1e-12/h. Sources: Richardson (1911);
+Ridders, Advances in Engineering Software 4 (1982) 75.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from qdiff.errors import ParameterError, QdiffError, ResourceError, listed
+from qdiff.lang.parameters import expand, resolve
+from qdiff.objective.scalar import Scalar, differentiated
+from qdiff.sim.exact import ExactEngine, Floats, Parameters
+
+AGREEMENT = 1e-9  # of exact answers, relative to 1 or to their size
+ROUNDING = 1e-12  # of a value, the same way
+FIRST_STEPS = (0.05, 0.05 / 16, 0.05 / 256)  # the next where f has no value that far away
+HALVINGS = 6
+DIFFERENCES = "differences"
+VALUE = "value"
+MOST_OPERATIONS = 1e10  # an engine that would need more is not asked unless it is the chosen one
+
+
+@dataclass(frozen=True)
+class CheckLine:
+    """One number found in several ways.
+
+    Attributes:
+        name: the parameter, or "value".
+        by_engine: engine → the derivative (the value) it gives.
+        difference: by differences of values; NaN where there are none.
+        uncertainty: |difference - true derivative| is at most about this.
+        ok: whether all of them agree.
+        remark: what is wrong, or why something is missing; "" if there is nothing to say.
+    """
+
+    name: str
+    by_engine: Mapping[str, float]
+    difference: float
+    uncertainty: float
+    ok: bool
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """What was compared. Made by `qd.check_grad`.
+
+    Attributes:
+        lines: the value, then one line a parameter.
+        notes: what was left out, and why.
+    """
+
+    lines: tuple[CheckLine, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that was compared agrees."""
+        return all(line.ok for line in self.lines)
+
+    def __str__(self) -> str:
+        engines = list(self.lines[0].by_engine)
+        head = ["", *engines, DIFFERENCES, "±", ""]
+        rows = [head] + [_row(line, engines) for line in self.lines]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+        table = [
+            "  ".join(
+                text.ljust(width) if i in (0, len(head) - 1) else text.rjust(width)
+                for i, (text, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        ]
+        bad = [line.name for line in self.lines if not line.ok]
+        verdict = f"DISAGREEMENT in {listed(bad)}" if bad else "all agree"
+        return "\n".join([*table, *(f"note: {note}" for note in self.notes), verdict])
+
+
+def check_grad(
+    f: Scalar,
+    params: object = None,
+    wrt: object = None,
+    *,
+    engines: Sequence[str | ExactEngine] | None = None,
+) -> GradientCheck:
+    """Compute value and derivatives in every way there is and compare them.
+
+    Exact answers agree when they differ by at most 1e-9, relative to 1 or to their size; differences
+    agree with them within their own uncertainty.
+
+    Args:
+        f: an objective with one value.
+        params, wrt: as for `f.grad`; parameters that occur in a comparison are left out with a note.
+        engines: names or `ExactEngine` objects to compare; if None, the engine of `f` and all others
+            that can answer with bearable work.
+
+    Returns:
+        A report: `.ok`, `.lines`, and `str()` a table. A mismatch is no error.
+
+    Raises:
+        QdiffError: what `f.value_and_grad` raises; engines that were named and cannot answer.
+    """
+    if not isinstance(f, Scalar):
+        raise ParameterError(f"The check takes an objective with one value, such as f[0]; got {f!r}.")
+    values = resolve(f.program, params)
+    names, notes = _differentiable(f, wrt)
+    answers: dict[str, tuple[float, Floats]] = {}
+    for name, engine in _engines(f, engines, notes).items():
+        try:
+            found, slopes = f.chain.gradients([values], names, engine)
+        except QdiffError as error:
+            if engines is not None or name == f.engines.choice.name:
+                raise
+            notes.append(f"{name}: no answer. {error}")
+            continue
+        answers[name] = (float(found[0, 0]), slopes[0, 0])
+    value_line = _compared(VALUE, {name: value for name, (value, _) in answers.items()}, None)
+    lines = [value_line]
+    for i, name in enumerate(names):
+        by_engine = {engine: float(slopes[i]) for engine, (_, slopes) in answers.items()}
+        lines.append(_compared(name, by_engine, difference(f, values, name)))
+    return GradientCheck(tuple(lines), tuple(notes))
+
+
+def difference(f: Scalar, parameters: Parameters, name: str) -> tuple[float, float] | None:
+    """Return ∂f/∂name by extrapolated differences and its uncertainty; None where f ends nearby."""
+    for first in FIRST_STEPS:
+        steps = [first / 2**level for level in range(HALVINGS)]
+        shifts = [sign * step for step in steps for sign in (1, -1)]
+        rows = [{**parameters, name: parameters[name] + shift} for shift in shifts]
+        try:
+            values = f.chain.values(rows)[:, 0].reshape(HALVINGS, 2)
+        except ResourceError:
+            raise
+        except QdiffError:
+            continue
+        return extrapolated(values[:, 0], values[:, 1], np.array(steps))
+    return None
+
+
+def extrapolated(ahead: Floats, behind: Floats, steps: Floats) -> tuple[float, float]:
+    """Return the limit of (ahead - behind) / 2h for halved steps h, and its uncertainty; each (m,)."""
+    noise = ROUNDING * max(1.0, float(np.abs([ahead, behind]).max()))
+    column = ((ahead - behind) / (2 * steps)).tolist()
+    best, uncertainty = column[0], math.inf
+    for order in range(1, len(column)):
+        finer = [b + (b - a) / (4**order - 1) for a, b in pairwise(column)]
+        for i, entry in enumerate(finer):
+            near = max(abs(entry - column[i]), abs(entry - column[i + 1])) + noise / float(steps[i + order])
+            if near < uncertainty:
+                best, uncertainty = entry, near
+        column = finer
+    return best, uncertainty
+
+
+def _differentiable(f: Scalar, wrt: object) -> tuple[tuple[str, ...], list[str]]:
+    """The names to check, and notes on those that are left out."""
+    program = f.program
+    asked = program.parameters if wrt is None else expand(wrt, program.parameters)
+    jumping = [name for name in asked if name in program.compared]
+    notes = [
+        f"{name}: left out, it occurs in a comparison, where the objective may jump." for name in jumping
+    ]
+    if wrt is None:
+        return program.trainable, notes
+    names = [name for name in asked if name not in program.compared]
+    return differentiated(program, names) if names else (), notes
+
+
+def _engines(
+    f: Scalar, wanted: Sequence[str | ExactEngine] | None, notes: list[str]
+) -> dict[str, ExactEngine]:
+    if wanted is not None:
+        made = [f.engines.named(engine) if isinstance(engine, str) else engine for engine in wanted]
+        return {engine.name: engine for engine in made}
+    choice = f.engines.choice
+    found = {choice.name: f.engines.chosen}
+    for candidate in choice.candidates:
+        if candidate.name in found or candidate.refusal:
+            continue
+        if not candidate.fits(f.engines.max_memory) or not candidate.operations <= MOST_OPERATIONS:
+            notes.append(f"engine left out, {candidate}.")
+            continue
+        found[candidate.name] = f.engines.named(candidate.name)
+    return found
+
+
+def _compared(
+    name: str, by_engine: Mapping[str, float], differences: tuple[float, float] | None
+) -> CheckLine:
+    found = np.array(list(by_engine.values()))  # its maxima are NaN where an entry is
+    scale = max(1.0, float(np.abs(found).max()))
+    spread = float(np.ptp(found))
+    ok = bool(spread <= AGREEMENT * scale)  # False for NaN, too
+    remark = "" if ok else f"engines differ by {spread:.2g}"
+    if differences is None:
+        missing = "" if name == VALUE else "no differences: the objective has no value nearby"
+        return CheckLine(name, by_engine, math.nan, math.inf, ok, remark or missing)
+    slope, uncertainty = differences
+    off = float(np.abs(found - slope).max())
+    if not off <= uncertainty + AGREEMENT * scale:
+        ok, remark = False, remark or f"differences disagree by {off:.2g}"
+    elif ok and uncertainty > 1e-3 * scale:
+        remark = "differences are too uncertain to tell"
+    return CheckLine(name, by_engine, slope, uncertainty, ok, remark)
+
+
+def _row(line: CheckLine, engines: Sequence[str]) -> list[str]:
+    numbers = [f"{line.by_engine[engine]:.12g}" for engine in engines]
+    if math.isnan(line.difference):
+        return [line.name, *numbers, "", "", line.remark]
+    return [line.name, *numbers, f"{line.difference:.12g}", f"{line.uncertainty:.1g}", line.remark]

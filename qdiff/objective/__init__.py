@@ -1,0 +1,87 @@
+"""Objectives: expectations of observables as functions of a program's parameters.
+
+    f(θ) = Σ_σ tr(O(σ) ρ_σ(θ)),     averaged over all runs, aborted ones counting 0.
+
+Values, derivatives of every kind and bounds are exact; `estimate` runs shots instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, overload
+
+from qdiff.errors import QdiffError
+from qdiff.lang.observable_input import observable_of
+from qdiff.lang.tree import Program
+from qdiff.objective.scalar import ConditionalObjective, Derived, Objective, Scalar
+from qdiff.objective.vector import VectorObjective
+from qdiff.sim.engines import Engines
+from qdiff.sim.exact import DEFAULT_MEMORY, ExactEngine
+
+__all__ = ["ConditionalObjective", "Derived", "Objective", "Scalar", "VectorObjective", "expectation"]
+
+
+@overload
+def expectation(  # type: ignore[overload-overlap]  # a list is an object, too
+    program: Program,
+    observable: list[Any] | tuple[Any, ...],
+    *,
+    qubits: Sequence[str] | None = None,
+    max_memory: int = DEFAULT_MEMORY,
+    engine: str | ExactEngine | None = None,
+) -> VectorObjective: ...
+
+
+@overload
+def expectation(
+    program: Program,
+    observable: object,
+    *,
+    qubits: Sequence[str] | None = None,
+    max_memory: int = DEFAULT_MEMORY,
+    engine: str | ExactEngine | None = None,
+) -> Objective: ...
+
+
+def expectation(
+    program: Program,
+    observable: object,
+    *,
+    qubits: Sequence[str] | None = None,
+    max_memory: int = DEFAULT_MEMORY,
+    engine: str | ExactEngine | None = None,
+) -> Objective | VectorObjective:
+    """Return the expectation of an observable as a function of the parameters.
+
+    Args:
+        observable: text such as "c * P1[r] / 10", an `Observable`, or Qiskit's `SparsePauliOp`; a list
+            of them gives a `VectorObjective`, whose value is an array.
+        qubits: for a `SparsePauliOp`, the qubits it acts on, the first for the rightmost letter;
+            all qubits of the program in declared order where it is left out.
+        max_memory: bytes that exact states may take; 4 GiB where it is left out.
+        engine: what computes: "hybrid", "pure-state", "branching", or an `ExactEngine` made for the
+            program; None lets the cost model choose (`f.analyze(params).reason` says why).
+
+    Raises:
+        QdiffError: an observable that is not Hermitian, or names what the program does not declare; an
+            unknown engine.
+
+    Example:
+        >>> import qdiff as qd
+        >>> p = qd.parse("qubit: q  para: t  Ry(t)[q]")
+        >>> f = qd.expectation(p, "Z[q]")
+        >>> round(f({"t": 0.5}), 6), f.grad({"t": 0.5}).round(6).tolist()
+        (0.877583, [-0.479426])
+    """
+    if not isinstance(program, Program):
+        raise QdiffError(f"Expected a Program (qd.parse, qd.load), got {type(program).__name__}.")
+    if isinstance(max_memory, bool) or not isinstance(max_memory, int) or max_memory <= 0:
+        raise QdiffError(
+            f"max_memory is a positive whole number of bytes, such as 4 << 30, not {max_memory!r}."
+        )
+    engines = Engines(program, max_memory, engine)
+    if not isinstance(observable, list | tuple):
+        return Objective(program, observable_of(program, observable, qubits), engines)
+    if not observable:
+        raise QdiffError("The list of observables is empty.")
+    return VectorObjective(program, [observable_of(program, one, qubits) for one in observable], engines)

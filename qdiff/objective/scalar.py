@@ -1,0 +1,272 @@
+"""Objectives: one number as a function of a program's parameters, with derivatives of every kind.
+
+`Objective` is the expectation f(θ) = Σ_σ tr(O(σ) ρ_σ(θ)), `Derived` a function of several, such as a
+variance. Values and derivatives are exact; `Objective.estimate` runs shots instead.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qdiff.errors import ParameterError, QdiffError, listed
+from qdiff.lang.observable import Observable
+from qdiff.lang.parameter_values import ValueProblem, described, is_sequence, real_number
+from qdiff.lang.parameters import expand, resolve
+from qdiff.lang.tree import Program
+from qdiff.objective.batch import answer_all, read_rows
+from qdiff.objective.chain import Chain
+from qdiff.objective.quantities import ConditionalMean, ConditionalVariance, Mean, Quantity, Variance
+from qdiff.sim.analysis import Analysis
+from qdiff.sim.engines import Engines
+from qdiff.sim.exact import Floats
+
+if TYPE_CHECKING:
+    from qdiff.estimators.estimate import Estimate
+    from qdiff.sim.protocol import Backend
+
+
+class Scalar:
+    """What all objectives with one value share.
+
+    `params` is everywhere a mapping from names to numbers (arrays by name as sequences, or by
+    element), or a flat sequence of the trainable parameters when no others are left. `wrt` is a name,
+    an array name or a list of them; None means `program.trainable`; d is the number of parameters in
+    it. Every call may raise
+
+        ParameterError: values missing, unknown, not finite, or of the wrong size; a parameter in `wrt`
+            that occurs in a comparison.
+        EvaluationError: something has no value where a run comes, or a derivative does not exist.
+        ResourceError: the exact states do not fit in memory.
+    """
+
+    def __init__(self, program: Program, quantity: Quantity, engines: Engines) -> None:
+        self.program = program
+        self.quantity = quantity
+        self.engines = engines
+        self.chain = Chain(engines, [quantity])
+
+    @property
+    def observable(self) -> Observable:
+        """What is observed."""
+        return self.quantity.observable
+
+    # --- first order ---
+
+    def __call__(self, params: object = None) -> float:
+        """Return f(params)."""
+        return float(self.chain.values([resolve(self.program, params)])[0, 0])
+
+    def grad(self, params: object = None, wrt: object = None) -> Floats:
+        """Return ∂f/∂wrt, float (d,), in the order of `wrt`."""
+        return self.value_and_grad(params, wrt)[1]
+
+    def value_and_grad(self, params: object = None, wrt: object = None) -> tuple[float, Floats]:
+        """Return f and ∂f/∂wrt (d,) from two solves, however many parameters there are.
+
+        `scipy.optimize.minimize(f.value_and_grad, x0, jac=True)` works.
+        """
+        values = resolve(self.program, params)
+        found, slopes = self.chain.gradients([values], differentiated(self.program, wrt))
+        return float(found[0, 0]), slopes[0, 0]
+
+    def jacobian(self, params: object = None, wrt: object = None) -> Floats:
+        """Return the derivatives of all components, of which there is one: the gradient, float (d,)."""
+        return self.grad(params, wrt)
+
+    def jvp(self, params: object, v: object, wrt: object = None) -> tuple[float, float]:
+        """Return f and its derivative along v: Σ_i v_i ∂f/∂wrt_i.
+
+        Args:
+            v: (d,), in the order of `wrt`.
+
+        Raises:
+            ParameterError: also a direction of another size, or not finite.
+        """
+        names = differentiated(self.program, wrt)
+        value, derivative = self.chain.tangents(resolve(self.program, params), names, direction(v, names))
+        return float(value[0]), float(derivative[0])
+
+    # --- second order ---
+
+    def hessian(self, params: object = None, wrt: object = None) -> Floats:
+        """Return ∂²f/∂wrt∂wrt, float (d, d), symmetric to the last bit.
+
+        Raises:
+            EvaluationError: also where an angle or a probability has no second derivative.
+        """
+        names = differentiated(self.program, wrt)
+        _, _, products = self.chain.curvature(resolve(self.program, params), names, np.eye(len(names)))
+        return np.asarray((products[0] + products[0].T) / 2)
+
+    def hvp(self, params: object, v: object, wrt: object = None) -> Floats:
+        """Return the Hessian times v, float (d,), at a small multiple of a gradient's cost.
+
+        Args:
+            v: (d,), in the order of `wrt`.
+
+        Raises:
+            ParameterError: also a direction of another size, or not finite.
+            EvaluationError: also where an angle or a probability has no second derivative.
+        """
+        names = differentiated(self.program, wrt)
+        parameters, along = resolve(self.program, params), direction(v, names)
+        return np.asarray(self.chain.curvature(parameters, names, along[None, :])[2][0, 0])
+
+    # --- batches ---
+
+    def batch_value(self, batch: object) -> Floats:
+        """Return f of B sets of values, float (B,); as `batch_value_and_grad`, without derivatives."""
+        rows, errors = read_rows(self.program, batch)
+        return answer_all(rows, errors, [()], lambda some: (self.chain.values(some)[:, 0],))[0]
+
+    def batch_value_and_grad(self, batch: object, wrt: object = None) -> tuple[Floats, Floats]:
+        """Return f and ∂f/∂wrt of B sets of values, float (B,) and (B, d).
+
+        Args:
+            batch: an array (B, d) of the trainable parameters when everything else is bound; a list of
+                B sets of values; or a mapping from names to one value for all rows or B values
+                (for an array (B, size)).
+
+        Raises:
+            BatchError: some rows have no value; it names them and holds the results of the others.
+            ParameterError: what is no batch, entries of different lengths, bad `wrt`.
+        """
+        rows, errors = read_rows(self.program, batch)
+        names = differentiated(self.program, wrt)
+
+        def answer(some: Any) -> tuple[Floats, Floats]:
+            values, slopes = self.chain.gradients(some, names)
+            return values[:, 0], slopes[:, 0]
+
+        found = answer_all(rows, errors, [(), (len(names),)], answer)
+        return found[0], found[1]
+
+    # --- accuracy ---
+
+    def analyze(self, params: object = None, wrt: object = None) -> Analysis:
+        """Return termination probability, expected visits and occurrences, and error bounds.
+
+        `error_bound` is of f, `grad_error_bound` of its derivatives by `wrt`; `reason` says why the
+        engine was chosen.
+        """
+        values = resolve(self.program, params)
+        return self.chain.analyze(values, differentiated(self.program, wrt))[0]
+
+    def differentiated(self, wrt: object = None) -> tuple[str, ...]:
+        """Return the names that `wrt` stands for; compared parameters are refused."""
+        return differentiated(self.program, wrt)
+
+    def __repr__(self) -> str:
+        trainable = ", ".join(self.program.trainable) or "none"
+        return f"{type(self).__name__}({self.quantity.text}; trainable: {trainable})"
+
+
+class Objective(Scalar):
+    """f(θ) = the expectation of `observable` after `program`. Made by `qd.expectation`."""
+
+    def __init__(self, program: Program, observable: Observable, engines: Engines) -> None:
+        super().__init__(program, Mean(observable), engines)
+
+    @cached_property
+    def variance(self) -> Derived:
+        """Var = E[O²] - E[O]² of the outcome of one shot, runs that do not end counting 0."""
+        return Derived(self.program, Variance(self.observable), self.engines)
+
+    @cached_property
+    def given_termination(self) -> ConditionalObjective:
+        """E[O | the run ends] = E[O] / P(the run ends); an EvaluationError where P is 0."""
+        return ConditionalObjective(self.program, ConditionalMean(self.observable), self.engines)
+
+    def estimate(
+        self,
+        params: object = None,
+        *,
+        shots: int,
+        seed: int | None = None,
+        backend: str | Backend | None = None,
+    ) -> Estimate:
+        """Estimate f from shots.
+
+        Args:
+            shots: all that are spent, shared by the groups of terms that one run can read together.
+            seed: drawn and recorded if None.
+            backend: a backend or the name of one; qdiff's own simulator where it is left out.
+
+        Returns:
+            value, stderr, interval(level) and the rest of an `Estimate`.
+
+        Raises:
+            QdiffError: too few shots for the groups, a bad seed.
+            ParameterError, EvaluationError: as for the value.
+            BackendError: an unknown backend, or one that cannot run the program; what could is listed.
+        """
+        from qdiff.estimators.expectation import estimate_expectation
+        from qdiff.sim.registry import find_backend
+
+        values = resolve(self.program, params)
+        return estimate_expectation(find_backend(backend), self.program, self.observable, values, shots, seed)
+
+
+class Derived(Scalar):
+    """A function of several expectations, such as `f.variance`."""
+
+    def estimate(self, *_: object, **__: object) -> Estimate:
+        """Refused: a mean over shots does not estimate it.
+
+        Raises:
+            QdiffError: always; it says what to estimate instead.
+        """
+        parts = " and ".join(f'qd.expectation(program, "{o}")' for o in self.quantity.observables)
+        raise QdiffError(
+            f"{self.quantity.text} is not the mean of anything that a shot shows. Estimate its parts, "
+            f"{parts}, or take the exact value."
+        )
+
+
+class ConditionalObjective(Derived):
+    """E[O | the run ends]: `f.given_termination`."""
+
+    @cached_property
+    def variance(self) -> Derived:
+        """The variance of the outcome of a shot that ended."""
+        return Derived(self.program, ConditionalVariance(self.observable), self.engines)
+
+
+# --- What the calls share -----------------------------------------------------------------------
+
+
+def differentiated(program: Program, wrt: object = None) -> tuple[str, ...]:
+    """Return the names that `wrt` stands for; compared parameters are refused."""
+    if wrt is None:
+        return program.trainable
+    names = expand(wrt, program.parameters)
+    compared = [name for name in names if name in program.compared]
+    if compared:
+        raise ParameterError(
+            f"There is no derivative by `{compared[0]}`: it occurs in a comparison, where the objective "
+            f"may jump. Trainable: {', '.join(program.trainable) or 'none'}."
+        )
+    return names
+
+
+def direction(v: object, names: tuple[str, ...]) -> Floats:
+    """Return a direction as float (d,).
+
+    Raises:
+        ParameterError: another size, or something that is no finite number.
+    """
+    flat = is_sequence(v) and (not isinstance(v, np.ndarray) or v.ndim == 1)
+    if not flat or len(v) != len(names):  # type: ignore[arg-type]
+        raise ParameterError(
+            f"The direction v has {len(names)} entries, in the order of {listed(names)}; got {described(v)}."
+        )
+    numbers = []
+    for name, entry in zip(names, v, strict=True):  # type: ignore[call-overload]
+        try:
+            numbers.append(float(real_number(entry)))
+        except ValueProblem as problem:
+            raise ParameterError(f"The direction v: its entry for `{name}` {problem}.") from None
+    return np.array(numbers)

@@ -1,0 +1,122 @@
+"""Objectives with several values: one solve forwards for all of them, one backwards for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import NoReturn
+
+import numpy as np
+
+from qdiff.errors import QdiffError
+from qdiff.lang.observable import Observable
+from qdiff.lang.parameters import resolve
+from qdiff.lang.tree import Program
+from qdiff.objective.batch import answer_all, read_rows
+from qdiff.objective.chain import Chain
+from qdiff.objective.quantities import Mean
+from qdiff.objective.scalar import Objective, differentiated, direction
+from qdiff.sim.analysis import Analysis
+from qdiff.sim.engines import Engines
+from qdiff.sim.exact import Floats
+
+
+class VectorObjective:
+    """f(θ) = the expectations of k observables after `program`. Made by `qd.expectation` from a list.
+
+    `params`, `wrt` and the errors raised are those of a single `Objective`; `f[i]` is the one of the
+    i-th observable, with everything that a number has and a vector has not.
+    """
+
+    def __init__(self, program: Program, observables: Sequence[Observable], engines: Engines) -> None:
+        self.program = program
+        self.observables = tuple(observables)
+        self.engines = engines
+        self.chain = Chain(engines, [Mean(o) for o in self.observables])
+
+    @cached_property
+    def _each(self) -> tuple[Objective, ...]:
+        return tuple(Objective(self.program, o, self.engines) for o in self.observables)
+
+    def __len__(self) -> int:
+        return len(self.observables)
+
+    def __getitem__(self, index: int) -> Objective:
+        return self._each[index]
+
+    def __iter__(self) -> Iterator[Objective]:
+        return iter(self._each)
+
+    def __call__(self, params: object = None) -> Floats:
+        """Return f(params), float (k,)."""
+        return np.asarray(self.chain.values([resolve(self.program, params)])[0])
+
+    def jacobian(self, params: object = None, wrt: object = None) -> Floats:
+        """Return ∂f/∂wrt, float (k, d)."""
+        return self.value_and_jacobian(params, wrt)[1]
+
+    def value_and_jacobian(self, params: object = None, wrt: object = None) -> tuple[Floats, Floats]:
+        """Return f, float (k,), and ∂f/∂wrt, float (k, d)."""
+        values = resolve(self.program, params)
+        found, slopes = self.chain.gradients([values], differentiated(self.program, wrt))
+        return found[0], slopes[0]
+
+    def jvp(self, params: object, v: object, wrt: object = None) -> tuple[Floats, Floats]:
+        """Return f and its derivative along v (d,): float (k,) and (k,)."""
+        names = differentiated(self.program, wrt)
+        return self.chain.tangents(resolve(self.program, params), names, direction(v, names))
+
+    def batch_value(self, batch: object) -> Floats:
+        """Return f of B sets of values, float (B, k); errors as for an `Objective`."""
+        rows, errors = read_rows(self.program, batch)
+        return answer_all(rows, errors, [(len(self),)], lambda some: (self.chain.values(some),))[0]
+
+    def analyze(self, params: object = None, wrt: object = None) -> tuple[Analysis, ...]:
+        """Return an analysis for each observable; they differ in their bounds."""
+        values = resolve(self.program, params)
+        return tuple(self.chain.analyze(values, differentiated(self.program, wrt)))
+
+    def grad(self, params: object = None, wrt: object = None) -> NoReturn:
+        """Refused: see `jacobian`."""
+        raise self._refused("grad", "f.jacobian(params) has shape (k, d)")
+
+    def value_and_grad(self, params: object = None, wrt: object = None) -> NoReturn:
+        """Refused: see `value_and_jacobian`."""
+        raise self._refused("value_and_grad", "f.value_and_jacobian(params) has them all")
+
+    def batch_value_and_grad(self, batch: object, wrt: object = None) -> NoReturn:
+        """Refused: ask for one component."""
+        raise self._refused("batch_value_and_grad", "f.batch_value(batch) has the values")
+
+    def hessian(self, params: object = None, wrt: object = None) -> NoReturn:
+        """Refused: ask for one component."""
+        raise self._refused("hessian")
+
+    def hvp(self, params: object, v: object, wrt: object = None) -> NoReturn:
+        """Refused: ask for one component."""
+        raise self._refused("hvp")
+
+    @property
+    def variance(self) -> NoReturn:
+        """Refused: ask for one component."""
+        raise self._refused("variance")
+
+    @property
+    def given_termination(self) -> NoReturn:
+        """Refused: ask for one component."""
+        raise self._refused("given_termination")
+
+    def estimate(self, *_: object, **__: object) -> NoReturn:
+        """Refused: ask for one component."""
+        raise self._refused("estimate")
+
+    def _refused(self, name: str, instead: str = "") -> QdiffError:
+        more = f", or {instead}" if instead else ""
+        return QdiffError(
+            f"`{name}` belongs to one observable, and this objective has {len(self)}. "
+            f"Take one, f[0].{name}{more}."
+        )
+
+    def __repr__(self) -> str:
+        trainable = ", ".join(self.program.trainable) or "none"
+        return f"VectorObjective({'; '.join(map(str, self.observables))}; trainable: {trainable})"

@@ -1,0 +1,263 @@
+"""How large a program is to each exact engine, read off its tree: no parameter, no run, no clock.
+
+One branch that enters a block is followed: measurements, resets and flips split it, gates are work
+for every branch there is, a comparison goes one way (the larger one is counted). With o outcomes,
+o_t of them true, and b branches out of the body, a loop bounded by T lets Σ_{k<T} (o - o_t)(o_t b)^k
+branches out. What an unbounded loop does is not known: what measures in it makes the number of
+branches inf, and its gates are counted as if it made `UNKNOWN_PASSES`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import assert_never
+
+from qdiff.lang import tree as t
+from qdiff.lang.source import Position
+from qdiff.lang.walk import blocks_of, conditions, statements
+
+UNKNOWN_PASSES = 32
+UNKNOWN_VALUES = 64
+
+
+@dataclass(frozen=True)
+class Census:
+    """What happens to one branch that enters.
+
+    Attributes:
+        branches: how many leave for it; inf where that is not known.
+        gates: executed on the longest single branch.
+        work: gates executed over all branches.
+        nodes: states at the places where branches split, over all branches.
+        points: places where runs with different outcomes meet, passes of bounded loops apart.
+        unbounded: whether there is an unbounded loop that measures, resets or flips.
+    """
+
+    branches: float = 1.0
+    gates: float = 0.0
+    work: float = 0.0
+    nodes: float = 0.0
+    points: float = 0.0
+    unbounded: bool = False
+
+    def then(self, after: Census) -> Census:
+        """One after the other."""
+        return Census(
+            branches=_times(self.branches, after.branches),
+            gates=self.gates + after.gates,
+            work=self.work + _times(self.branches, after.work),
+            nodes=self.nodes + _times(self.branches, after.nodes),
+            points=self.points + after.points,
+            unbounded=self.unbounded or after.unbounded,
+        )
+
+
+@dataclass(frozen=True)
+class Size:
+    """A program's size: qubits, its census, values that its counters can take together."""
+
+    qubits: int
+    whole: Census
+    stores: float
+    random: str  # what splits a branch first, "" where nothing does
+
+
+def size_of(program: t.Program) -> Size:
+    """Return the size of a program."""
+    whole = _block(program.body, _inside(program.body))
+    random = what_is_random(program)
+    # With nothing random there is one store at each point; a store belongs to a branch at least.
+    stores = min(_stores(program), whole.branches) if random else 1.0
+    return Size(len(program.qubits), whole, stores, random)
+
+
+# --- Branches -------------------------------------------------------------------------------------
+
+
+def _inside(body: t.Block) -> dict[int, Census]:
+    """The census of every statement, by identity: those inside come before those that hold them."""
+    found: dict[int, Census] = {}
+    for statement in reversed(list(statements(body))):
+        found[id(statement)] = _statement(statement, found)
+    return found
+
+
+def _block(block: t.Block, found: dict[int, Census]) -> Census:
+    total = Census()
+    for statement in block:
+        total = total.then(found[id(statement)])
+    return total
+
+
+def _statement(statement: t.Statement, found: dict[int, Census]) -> Census:
+    match statement:
+        case t.Skip() | t.Assign():
+            return Census()
+        case t.Abort():
+            return Census(branches=0.0)
+        case t.Gate():
+            return Census(gates=1.0, work=1.0)
+        case t.Reset():
+            return Census(branches=2.0, nodes=2.0, points=1.0)
+        case t.Measure(qubits=qubits):
+            outcomes = _power(2.0, len(qubits))
+            return Census(branches=outcomes, nodes=outcomes, points=1.0)
+        case t.Case(qubits=qubits, arms=arms, otherwise=otherwise):
+            rest = _power(2.0, len(qubits)) - len(arms)
+            ways = [(1.0, _block(body, found)) for _, body in arms]
+            return _forked([*ways, (rest, _block(otherwise, found))])
+        case t.If(condition=condition, then=then, otherwise=otherwise):
+            first, second = _block(then, found), _block(otherwise, found)
+            yes, no = _outcomes(condition)
+            return _forked([(yes, first), (no, second)]) if yes + no > 1 else _larger(first, second)
+        case t.While(condition=condition, body=body, bound=bound):
+            return _loop(_outcomes(condition), _block(body, found), bound)
+        case _:
+            assert_never(statement)
+
+
+def _forked(ways: list[tuple[float, Census]]) -> Census:
+    """Every way is taken by so many of the outcomes."""
+    return Census(
+        branches=sum(_times(share, way.branches) for share, way in ways),
+        gates=max(way.gates for _, way in ways),
+        work=sum(_times(share, way.work) for share, way in ways),
+        nodes=sum(_times(share, 1 + way.nodes) for share, way in ways),
+        points=1 + sum(way.points for _, way in ways),
+        unbounded=any(way.unbounded for _, way in ways),
+    )
+
+
+def _larger(first: Census, second: Census) -> Census:
+    """One of two ways, decided by a comparison."""
+    return Census(
+        branches=max(first.branches, second.branches),
+        gates=max(first.gates, second.gates),
+        work=max(first.work, second.work),
+        nodes=max(first.nodes, second.nodes),
+        points=first.points + second.points,
+        unbounded=first.unbounded or second.unbounded,
+    )
+
+
+def _loop(outcomes: tuple[float, float], body: Census, bound: int | None) -> Census:
+    yes, no = outcomes
+    random = yes + no > 1
+    growth = _times(yes if random else 1.0, body.branches)
+    if bound is None:
+        repeated = _passes(body, UNKNOWN_PASSES, 1.0)
+        if not random and growth == 1:
+            return replace(repeated, points=body.points)
+        return replace(
+            repeated, branches=math.inf, work=math.inf, nodes=math.inf, points=1 + body.points, unbounded=True
+        )
+    # Branches inside at the k-th evaluation of the guard: growth^k.
+    inside = _geometric(growth, bound)
+    leaving = _times(no, inside) if random else max(1.0, _power(growth, bound - 1))
+    return Census(
+        branches=leaving,
+        gates=bound * body.gates,
+        work=_times(_times(inside, yes if random else 1.0), body.work),
+        nodes=_times(inside, (yes + no if random else 0.0) + body.nodes),
+        points=bound * (body.points + (1 if random else 0)),
+        unbounded=body.unbounded,
+    )
+
+
+def _passes(body: Census, passes: int, branches: float) -> Census:
+    return replace(
+        body, branches=branches, gates=passes * body.gates, work=passes * body.work, nodes=passes * body.nodes
+    )
+
+
+def _outcomes(condition: t.Condition) -> tuple[float, float]:
+    """How many outcomes make a condition true and false; a mere comparison has one together."""
+    total, random = 1.0, False
+    for part in conditions(condition):
+        match part:
+            case t.Measured(qubits=qubits):
+                total, random = _times(total, _power(2.0, len(qubits))), True
+            case t.Flip():
+                total, random = total * 2, True
+            case t.Compare() | t.Not() | t.And() | t.Or():
+                pass
+            case _:
+                assert_never(part)
+    match condition:
+        case t.Measured() | t.Flip():
+            return 1.0, total - 1
+        case t.Not(operand=t.Measured() | t.Flip()):
+            return total - 1, 1.0
+        case _:
+            # Short circuits stop early, so half of all outcomes each way is rarely exceeded.
+            return (total / 2, total / 2) if random else (1.0, 0.0)
+
+
+def _geometric(ratio: float, terms: int) -> float:
+    if ratio == 1:
+        return float(terms)
+    if ratio == 0:
+        return 1.0
+    power = _power(ratio, terms)
+    return (power - 1) / (ratio - 1) if math.isfinite(power) else math.inf
+
+
+def _power(base: float, exponent: int) -> float:
+    try:
+        return base**exponent
+    except OverflowError:
+        return math.inf
+
+
+def _times(a: float, b: float) -> float:
+    return 0.0 if a == 0 or b == 0 else a * b  # 0 · inf: no branch does the work
+
+
+# --- Counters and chance ------------------------------------------------------------------------
+
+
+def _stores(program: t.Program) -> float:
+    """How many values the counters can take together, at most as far as the text shows."""
+    values: dict[str, float] = {}
+    pending = [(program.body, False)]
+    while pending:
+        block, inside_loop = pending.pop()
+        for statement in block:
+            match statement:
+                case t.Measure(counter=counter, qubits=qubits):
+                    values[counter] = max(values.get(counter, 1.0), _power(2.0, len(qubits)))
+                case t.Assign(counter=counter) if inside_loop:
+                    values[counter] = float(UNKNOWN_VALUES)
+                case t.Assign(counter=counter):
+                    values[counter] = min(values.get(counter, 1.0) + 1, UNKNOWN_VALUES)
+                case _:
+                    looping = inside_loop or isinstance(statement, t.While)
+                    pending.extend((inner, looping) for inner in blocks_of(statement))
+    return reduce(_times, values.values(), 1.0)
+
+
+def what_is_random(program: t.Program) -> str:
+    """Return what of a program is random, with its line: "a measurement (line 3)"; "" if nothing is."""
+    for statement in statements(program.body):
+        match statement:
+            case t.Reset(pos=pos):
+                return _at("a reset", (pos, statement.pos))
+            case t.Measure(pos=pos) | t.Case(pos=pos):
+                return _at("a measurement", (pos, statement.pos))
+            case t.If(condition=condition) | t.While(condition=condition):
+                for part in conditions(condition):
+                    if isinstance(part, t.Measured):
+                        return _at("a measurement", (part.pos, statement.pos))
+                    if isinstance(part, t.Flip):
+                        return _at("a flip", (part.pos, statement.pos))
+            case _:
+                pass
+    return ""
+
+
+def _at(what: str, places: Iterable[Position | None]) -> str:
+    place = next((pos for pos in places if pos is not None), None)
+    return what if place is None else f"{what} (line {place.line})"

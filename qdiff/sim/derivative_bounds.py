@@ -1,0 +1,204 @@
+"""Proved bounds of the derivatives of an objective by one parameter; `majorants` has the mathematics.
+
+Asked of the program: for every gate exp(-i a(θ, σ) G/2) and flip(p(θ, σ)) that a run can reach, in every
+store σ, Ω |a⁽ᵐ⁾(θ)| with Ω the largest difference of eigenvalues of G/2, or 2 |p⁽ᵐ⁾(θ)|, for m = 1, 2, …
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from qdiff.errors import EvaluationError, QdiffError
+from qdiff.lang import expr as ex
+from qdiff.lang.expr import Expr
+from qdiff.lang.observable import Observable
+from qdiff.lang.tree import Program
+from qdiff.sim import flow as fl
+from qdiff.sim.abstract_graph import AbstractGraph, AbstractStore, explore, expression_of
+from qdiff.sim.flow import SmallGate, lower
+from qdiff.sim.intervals import interval
+from qdiff.sim.majorants import DerivativeBounds as DerivativeBounds
+from qdiff.sim.majorants import OccurrenceBounds as OccurrenceBounds
+from qdiff.sim.uniform import uniform_bound
+
+LARGEST_GRAPH = 1024  # vertices
+HIGHEST_DEGREE = 16  # of a polynomial all of whose derivatives are taken
+ORDERS = 4  # derivatives of what is no polynomial
+ROUNDING = 1 + 1e-12
+
+
+class CountsOccurrences(Protocol):
+    """An engine that knows how often a parameter is met."""
+
+    program: Program
+
+    def occurrences_to_come(self, parameters: Mapping[str, float], wrt: str) -> OccurrenceBounds:
+        """Return bounds of E[N] and w for one parameter."""
+
+
+def derivative_bounds(
+    engine: CountsOccurrences,
+    parameters: Mapping[str, float],
+    observable: Observable,
+    name: str,
+    orders: int = ORDERS,
+) -> DerivativeBounds:
+    """Return proved bounds of the derivatives of an objective by one parameter.
+
+    Args:
+        engine: of the program; parameters: every element name → value.
+        name: a parameter (an array element as "w[0]") that is in no comparison.
+        orders: how many orders are bounded where an angle is no polynomial in the parameter.
+
+    Raises:
+        QdiffError: no such parameter, or it is compared: f may jump.
+    """
+    program = engine.program
+    if name not in program.parameters:
+        raise QdiffError(f"There is no parameter `{name}`. Declared: {', '.join(program.parameters)}.")
+    if name in program.compared:
+        raise QdiffError(f"`{name}` is compared in a condition: f may jump, and no derivative is bounded.")
+    flow = lower(program)
+    graph = explore(flow, parameters, LARGEST_GRAPH)
+    if graph is None:
+        return _unproved(f"there are more than {LARGEST_GRAPH} meeting points")
+    occurrences = engine.occurrences_to_come(parameters, name)
+    if math.isinf(occurrences.to_come) or math.isinf(occurrences.expected):
+        occurrences = _uniformly(occurrences, graph, parameters, name)
+    gates, flips, complete, problem = _suprema(graph, parameters, name, orders)
+    norm, growing = _norm(graph, observable)
+    reasons = [growing, problem]
+    if math.isinf(occurrences.to_come):
+        reasons.append(occurrences.reason)
+    if not complete:
+        reasons.append(f"an angle or probability is no polynomial in `{name}`: {orders} orders are bounded")
+    return DerivativeBounds(norm, occurrences, gates, flips, complete, "; ".join(filter(None, reasons)))
+
+
+def frequency(gate: SmallGate) -> float:
+    """The largest difference of eigenvalues of G/2; a controlled generator is 0 where a control is 0."""
+    values = [float(value) for value in gate.record.spectrum]
+    if gate.controls:
+        values.append(0.0)
+    return (max(values) - min(values)) / 2
+
+
+def degree(expression: Expr, name: str) -> float:
+    """The degree of a polynomial in a parameter, inf for what is none (as far as can be seen)."""
+    return expression.fold(lambda node, x: _degree(node, x, name))
+
+
+def _degree(node: Expr, x: list[float], name: str) -> float:
+    match node:
+        case ex.Parameter(name=own):
+            return float(own == name)
+        case ex.ParameterElement(array=array):
+            return float(name.partition("[")[0] == array)
+        case ex.Sum() | ex.Negate():
+            return max(x)
+        case ex.Product():
+            return sum(x)
+        case ex.Power(exponent=ex.Number(value=int() as power)):
+            return x[0] * power if power else 0.0
+        case _:
+            return math.inf if any(x) else 0.0
+
+
+def _suprema(
+    graph: AbstractGraph, parameters: Mapping[str, float], name: str, orders: int
+) -> tuple[tuple[float, ...], tuple[float, ...], bool, str]:
+    """Suprema over gates and over flips, whether no later derivative is left out, and what is unbounded."""
+    flow, complete, problem = graph.flow, True, ""
+    known: dict[int, _Derivatives] = {}
+    gates: list[float] = []
+    flips: list[float] = []
+    for step, store in zip(graph.steps, graph.stores, strict=True):
+        index = expression_of(flow, step.instruction)
+        if index < 0 or name not in flow.expressions[index].parameters():
+            continue
+        if index not in known:
+            known[index] = _Derivatives.of(flow.expressions[index], name, orders)
+            complete = complete and known[index].complete
+        magnitudes = known[index].magnitudes(graph, parameters, store)
+        if isinstance(step.instruction, fl.Apply):
+            _raise(gates, frequency(flow.gates[step.instruction.gate]), magnitudes)
+        else:
+            _raise(flips, 2.0, magnitudes)
+        if math.isinf(sum(magnitudes)):
+            problem = (
+                f"a derivative of `{flow.expressions[index]}` by `{name}` is not bounded over the values "
+                "that its counters may have"
+            )
+    return tuple(gates), tuple(flips), complete, problem
+
+
+def _raise(largest: list[float], scale: float, magnitudes: list[float]) -> None:
+    """Let `largest` be at least scale · magnitudes, entry by entry."""
+    largest += [0.0] * (len(magnitudes) - len(largest))
+    for i, magnitude in enumerate(magnitudes):
+        largest[i] = max(largest[i], scale * magnitude)
+
+
+@dataclass
+class _Derivatives:
+    """The derivatives of one expression by the parameter, first order first."""
+
+    expressions: list[Expr]
+    complete: bool
+
+    @classmethod
+    def of(cls, expression: Expr, name: str, orders: int) -> _Derivatives:
+        highest = degree(expression, name)
+        complete = highest <= HIGHEST_DEGREE
+        expressions = []
+        for _ in range(int(highest) if complete else orders):
+            expression = expression.diff(name)
+            expressions.append(expression)
+        return cls(expressions, complete)
+
+    def magnitudes(
+        self, graph: AbstractGraph, parameters: Mapping[str, float], store: AbstractStore
+    ) -> list[float]:
+        known, ranges = graph.known(store), graph.ranges(store)
+        intervals = [interval(e, parameters, known, ranges) for e in self.expressions]
+        return [max(abs(lower), abs(upper)) * ROUNDING for lower, upper in intervals]
+
+
+def _uniformly(
+    occurrences: OccurrenceBounds, graph: AbstractGraph, parameters: Mapping[str, float], name: str
+) -> OccurrenceBounds:
+    """The same numbers from a bound that holds for all stores, where there is one."""
+    uniform = uniform_bound(graph.flow, parameters)
+    most = uniform.occurrences_to_come(name)
+    return OccurrenceBounds(
+        min(occurrences.expected, most),
+        min(occurrences.to_come, most),
+        occurrences.reason if math.isinf(most) else uniform.reason,
+    )
+
+
+def _norm(graph: AbstractGraph, observable: Observable) -> tuple[float, str]:
+    """The largest ‖O(σ)‖ over the stores in which runs may end; why it is inf."""
+    norms = [0.0]
+    for store in graph.ends:
+        known = graph.known(store)
+        growing = [name for name in observable.counters if name not in known]
+        if growing:
+            return (
+                math.inf,
+                f"the observable is not bounded: too many values of `{growing[0]}` can be reached",
+            )
+        try:
+            norms.append(observable.norm_bound(known))
+        except EvaluationError:
+            return math.inf, f"the observable is too large at {known}"
+    return max(norms) * ROUNDING, ""
+
+
+def _unproved(reason: str) -> DerivativeBounds:
+    return DerivativeBounds(
+        math.inf, OccurrenceBounds(math.inf, math.inf, reason), complete=False, reason=reason
+    )

@@ -1,0 +1,375 @@
+"""Tangents of states and observables along directions in parameter space: forward over reverse.
+
+Along a direction v the maps of a trace change. A run of gates V changes as V̇ = V Ω, Ω = -(i/2) Σ ȧ_i B_i
+(see `unitaries`), so that
+
+    (V R V†)' = V (Ṙ + [Ω, R]) V†,     (V† A V)' = V† Ȧ V + [V† A V, Ω],
+
+and a toss as (p R)' = p Ṙ + ṗ R. What the maps' own changes contribute enters two more solves as
+sources, Ṙ = T(Ṙ) + Ṫ(R) and Ȧ = T†(Ȧ) + Ṫ†(A); the derivative of the gradient is that of its formula.
+One set of parameters at a time (P = 1), V directions together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qdiff.sim.hybrid import correlate as co
+from qdiff.sim.hybrid import traces
+from qdiff.sim.hybrid.coordinates import Reals, decode, encode
+from qdiff.sim.hybrid.fields import Field
+from qdiff.sim.hybrid.solver import Solver
+from qdiff.sim.hybrid.steps import MatrixSteps, OperationSteps
+from qdiff.sim.hybrid.supports import Ints
+from qdiff.sim.hybrid.sweeps import States
+from qdiff.sim.hybrid.traces import Maps, Op, Stack, added
+from qdiff.sim.hybrid.unitaries import Unitaries
+
+Floats = NDArray[np.float64]
+Visit = Callable[[int, Stack, "Stack | None"], None]
+
+
+class Tangents:
+    """How the maps of one graph change along V directions.
+
+    Args:
+        gates, tosses: changes of the angles (V, G) and of the probabilities (V, T).
+    """
+
+    def __init__(
+        self, solver: Solver, maps: Maps, unitaries: Unitaries, gates: Floats, tosses: Floats
+    ) -> None:
+        self.solver = solver
+        self.maps = maps
+        self.unitaries = unitaries
+        self.gates = gates
+        self.tosses = tosses
+        self.count = len(gates)
+        self._omegas: dict[int, Stack | None] = {}
+
+    # --- solves ---
+
+    def of_states(self, states: Field) -> Field:
+        """Return Ṙ at every vertex, (1, V·n, D²), from R, (1, n, D²)."""
+        graph, n, size = self.solver.graph, self.solver.moments, self.solver.size
+        sources: States = {}
+        for trace, vertices in graph.members.items():
+            changes = self._forward_change(trace, co.side_by_side(states, vertices))
+            for leaf, change in enumerate(changes):
+                if change is None:
+                    continue
+                by_member = change.reshape(self.count, len(vertices), n, size)
+                if moment := graph.traces[trace].moments[leaf]:
+                    by_member = graph.moments[moment] @ by_member
+                for i, target in enumerate(graph.targets_by_leaf[trace][leaf]):
+                    part = by_member[:, i].reshape(1, -1, size)
+                    before = sources.get(target)
+                    sources[target] = part if before is None else before + part
+        return self._solved(sources, 1, self.solver.push_forward)
+
+    def of_observables(self, observables: Field, columns: int) -> Field:
+        """Return Ȧ at every vertex, (1, V·columns·n, D²), from A, (1, columns·n, D²)."""
+        graph, n, size = self.solver.graph, self.solver.moments, self.solver.size
+        sources: States = {}
+        for trace, vertices in graph.members.items():  # also where no state comes: a derivative may
+            leaves = co.leaf_stacks(self.solver, trace, observables, columns)
+            found = self._backward_change(trace, leaves)
+            if found is None:
+                continue
+            by_member = found.reshape(self.count, columns, len(vertices), n, size)
+            for i, vertex in enumerate(vertices):
+                sources[vertex] = by_member[:, :, i].reshape(1, -1, size)
+        return self._solved(sources, columns, lambda given: self.solver.pull_back({}, given))
+
+    def _solved(self, sources: States, columns: int, solve: Callable[[States], Field]) -> Field:
+        if sources:
+            return solve(sources)
+        shape = (1, self.count * columns * self.solver.moments, self.solver.size)
+        return Field(len(self.solver.graph.stores), shape, {})
+
+    def _forward_change(self, trace: int, stack: Reals) -> list[Reals | None]:
+        """Ṫ(R) at every leaf, (V, J, D²), for states (1, J, D²)."""
+        ops = self.solver.graph.traces[trace].ops
+        d = self.solver.dimension
+        if isinstance(self.solver.steps, MatrixSteps):
+            changes = self._matrix_change(trace)
+            return [None if c is None else stack @ c for c in changes]
+        leaves = self.forward(ops, decode(stack, d), None, occupied=self.solver.steps.occupied(trace))
+        return [None if dx is None else encode(dx[0]) for _, dx in leaves]
+
+    def _matrix_change(self, trace: int) -> list[Reals | None]:
+        """The derivative of a trace's matrix, (V, D², D²) for every leaf."""
+        assert isinstance(self.solver.steps, MatrixSteps)
+        leaves = self.forward(self.solver.graph.traces[trace].ops, self.solver.steps.basis, None)
+        return [None if dx is None else encode(dx[0]) for _, dx in leaves]
+
+    def _backward_change(self, trace: int, leaves: Sequence[Reals]) -> Reals | None:
+        """Ṫ†(A) at the start, (V, J, D²), for observables (1, J, D²) at the leaves."""
+        d = self.solver.dimension
+        if isinstance(self.solver.steps, MatrixSteps):
+            result: Reals | None = None
+            for change, leaf in zip(self._matrix_change(trace), leaves, strict=True):
+                if change is not None:
+                    part = leaf @ change.swapaxes(1, 2)
+                    result = part if result is None else result + part
+            return result
+        decoded = [decode(leaf, d) for leaf in leaves]
+        ops = self.solver.graph.traces[trace].ops
+        occupied = self.solver.steps.occupied(trace)
+        _, da = self.backward(ops, decoded, [None] * len(decoded), occupied=occupied)
+        return None if da is None else encode(da[0])
+
+    # --- traces ---
+
+    def omega(self, run: int) -> Stack | None:
+        """Ω of a run, (V, D, D); None where no angle in it changes."""
+        if run not in self._omegas:
+            rotations = self.unitaries.source.rotations[run]
+            rates = self.gates[:, rotations]
+            self._omegas[run] = (
+                np.tensordot(-0.5j * rates, self.unitaries.carried(run)[0], axes=1) if rates.any() else None
+            )
+        return self._omegas[run]
+
+    def forward(
+        self,
+        ops: Sequence[Op],
+        x: Stack,
+        dx: Stack | None,
+        visit: Visit | None = None,
+        occupied: Sequence[Ints | None] | None = None,
+    ) -> list[tuple[Stack, Stack | None]]:
+        """Return states (1, J, D, D) and their tangents (1, V, J, D, D) at each leaf.
+
+        Args:
+            occupied: the basis states that runs act on (see `supports`); all if it is left out.
+        """
+        registers: dict[int, tuple[Stack, Stack | None]] = {0: (x, dx)}
+        leaves: list[tuple[Stack, Stack | None]] = []
+        for i, (code, src, dst, arg) in enumerate(ops):
+            x, dx = registers[src]
+            if visit is not None:
+                visit(i, x, dx)
+            if code == traces.LEAF:
+                leaves.append((x, dx))
+                continue
+            if code in (traces.MARK, traces.END):
+                continue
+            if code == traces.UNITARY:
+                part = None if occupied is None else occupied[i]
+                registers[src] = self._run(arg, x, dx, part)
+                continue
+            dx = None if dx is None else self.maps.apply(code, arg, dx)
+            dx = added(dx, self._tossed(code, arg, x))
+            registers[dst if code in traces.BRANCHES else src] = self.maps.apply(code, arg, x), dx
+        return leaves
+
+    def _run(self, run: int, x: Stack, dx: Stack | None, part: Ints | None) -> tuple[Stack, Stack | None]:
+        """V x V† and its tangent V (ẋ + [Ω, x]) V†, x on part of the basis."""
+        omega = self.omega(run)
+        if part is None or not isinstance(self.solver.steps, OperationSteps):
+            if omega is not None:
+                w = omega[None, :, None]
+                dx = added(dx, w @ x[:, None] - x[:, None] @ w)
+            apply = self.maps.apply
+            return apply(traces.UNITARY, run, x), None if dx is None else apply(traces.UNITARY, run, dx)
+        steps = self.solver.steps
+        change = None if dx is None else steps.moved(run, dx, part)
+        if omega is not None:
+            _, rows = steps.columns(run, part)
+            # [Ω, x] = Ωx + (Ωx)†, and only some columns of Ω meet x.
+            inner = omega[None, :, None][..., part] @ x[:, None][..., part[:, None], part]
+            half = self.maps.unitaries[run] @ inner @ rows
+            change = added(change, half + half.conj().swapaxes(-1, -2))
+        return steps.moved(run, x, part), change
+
+    def _run_back(
+        self, run: int, a: Stack, da: Stack | None, part: Ints | None
+    ) -> tuple[Stack, Stack | None]:
+        """V† a V and its tangent V† ȧ V + [V† a V, Ω], no more of them than part of the basis."""
+        omega = self.omega(run)
+        if part is None or not isinstance(self.solver.steps, OperationSteps):
+            pull = self.maps.apply_adjoint
+            before = pull(traces.UNITARY, run, a)
+            change = None if da is None else pull(traces.UNITARY, run, da)
+            if omega is not None:
+                w = omega[None, :, None]
+                change = added(change, before[:, None] @ w - w @ before[:, None])
+            return before, change
+        steps = self.solver.steps
+        change = None if da is None else steps.pulled(run, da, part)
+        if omega is not None:
+            _, rows = steps.columns(run, part)
+            some = (rows @ a @ self.maps.unitaries[run])[:, None] @ omega[None, :, None][..., part]
+            found = np.zeros((*some.shape[:-2], *a.shape[-2:]), dtype=complex)
+            found[..., part[:, None], part] = some + some.conj().swapaxes(-1, -2)
+            change = added(change, found)
+        return steps.pulled(run, a, part), change
+
+    def backward(
+        self,
+        ops: Sequence[Op],
+        leaves: Sequence[Stack | None],
+        tangents: Sequence[Stack | None],
+        visit: Callable[[int, tuple[Stack | None, Stack | None], tuple[Stack | None, Stack | None]], None]
+        | None = None,
+        occupied: Sequence[Ints | None] | None = None,
+    ) -> tuple[Stack | None, Stack | None]:
+        """Return observables (1, K, D, D) and their tangents (1, V, K, D, D) at the start.
+
+        `visit(i, after, before)` sees both on the two sides of operation i.
+        """
+        registers: dict[int, tuple[Stack | None, Stack | None]] = {}
+        for i in range(len(ops) - 1, -1, -1):
+            code, src, dst, arg = ops[i]
+            if code == traces.LEAF:
+                registers[src] = leaves[arg], tangents[arg]
+                continue
+            if code == traces.END:
+                registers[src] = None, None
+                continue
+            a, da = registers[dst if code in traces.BRANCHES else src]
+            if code == traces.MARK or (a is None and da is None):
+                continue
+            before: Stack | None
+            if code == traces.UNITARY and a is not None:
+                part = None if occupied is None else occupied[i]
+                before, change = self._run_back(arg, a, da, part)
+            else:
+                before = None if a is None else self.maps.apply_adjoint(code, arg, a)
+                change = None if da is None else self.maps.apply_adjoint(code, arg, da)
+                if a is not None:
+                    change = added(change, self._tossed(code, arg, a))
+            if visit is not None:
+                visit(i, (a, da), (before, change))
+            if code in traces.BRANCHES:
+                other, other_change = registers[src]
+                registers[src] = added(other, before), added(other_change, change)
+            else:
+                registers[src] = before, change
+        return registers[0]
+
+    def _tossed(self, code: int, toss: int, x: Stack) -> Stack | None:
+        """ṗ x for one side of a toss; None for anything else, and where p does not change."""
+        if code not in (traces.TOSS, traces.TOSS_NOT) or not self.tosses[:, toss].any():
+            return None
+        rate = self.tosses[:, toss, None, None, None]
+        return (rate if code == traces.TOSS else -rate) * x[:, None]
+
+    # --- derivative of the gradient ---
+
+    def of_gradient(
+        self, states: Field, observables: Field, dstates: Field, dobservables: Field, columns: int
+    ) -> tuple[Floats, Floats]:
+        """Return how the derivatives by angles and by probabilities change, (V, k, G) and (V, k, T)."""
+        graph = self.solver.graph
+        by_angle = np.zeros((self.count, columns, len(graph.runs.rotated)))
+        by_toss = np.zeros((self.count, columns, len(graph.tosses)))
+        products: dict[int, tuple[Stack | None, Stack | None]] = {}
+        for trace in graph.members:
+            ops = graph.traces[trace].ops
+            x, dx, a, da = self._ends_of(trace, states, observables, dstates, dobservables, columns)
+            kept: dict[int, tuple[Stack, Stack | None]] = {}
+
+            def forwards(
+                i: int, x: Stack, dx: Stack | None, kept: dict[int, tuple[Stack, Stack | None]] = kept
+            ) -> None:
+                kept[i] = x, dx
+
+            steps = self.solver.steps
+            occupied = steps.occupied(trace) if isinstance(steps, OperationSteps) else None
+            self.forward(ops, x, dx, forwards, occupied)
+
+            def backwards(
+                i: int,
+                after: tuple[Stack | None, Stack | None],
+                before: tuple[Stack | None, Stack | None],
+                kept: dict[int, tuple[Stack, Stack | None]] = kept,
+                ops: Sequence[Op] = ops,
+            ) -> None:
+                code, _, _, arg = ops[i]
+                x, dx = kept[i]
+                if code == traces.UNITARY and graph.runs.varying[arg]:
+                    a, da = (None if y is None else _columns(y, columns) for y in before)
+                    product = None if a is None else co.product_sum(x, a)[0]
+                    change = None if da is None else co.product_sum(x[:, None], da)[0]
+                    if dx is not None and a is not None:
+                        change = added(change, co.product_sum(dx, a[:, None])[0])
+                    earlier, earlier_change = products.get(arg, (None, None))
+                    products[arg] = added(earlier, product), added(earlier_change, change)
+                elif code in (traces.TOSS, traces.TOSS_NOT):
+                    sign = 1.0 if code == traces.TOSS else -1.0
+                    a, da = (None if y is None else _columns(y, columns) for y in after)
+                    if da is not None:
+                        by_toss[:, :, arg] += sign * co.overlap(da, x[:, None])[0]
+                    if a is not None and dx is not None:
+                        by_toss[:, :, arg] += sign * co.overlap(a[:, None], dx)[0]
+
+            self.backward(ops, a, da, backwards)
+        for run, (product, change) in products.items():
+            self._add_second(run, product, change, by_angle)
+        return by_angle, by_toss
+
+    def _add_second(self, run: int, product: Stack | None, change: Stack | None, by_angle: Floats) -> None:
+        """Im tr(B_i (Ṁ + [Ω_≤i, M])) of every rotation of a run; Ω_≤i is that of the gates up to it."""
+        b = self.unitaries.carried(run)[0]
+        omega = np.zeros((self.count, 1, *b.shape[1:]), dtype=complex)
+        for i, instance in enumerate(self.unitaries.source.rotations[run]):
+            total = change
+            rates = self.gates[:, instance]
+            if rates.any():
+                omega = omega - 0.5j * rates[:, None, None, None] * b[i]
+            if product is not None and omega.any():
+                total = added(total, omega @ product - product @ omega)
+            if total is not None:
+                by_angle[:, :, instance] += np.einsum("ij,vkji->vk", b[i], total).imag
+
+    def _ends_of(
+        self,
+        trace: int,
+        states: Field,
+        observables: Field,
+        dstates: Field,
+        dobservables: Field,
+        columns: int,
+    ) -> tuple[Stack, Stack | None, list[Stack], list[Stack]]:
+        """States and tangents at the start of a trace, observables and tangents at its leaves."""
+        solver, d = self.solver, self.solver.dimension
+        wide = columns * self.count
+        vertices = solver.graph.members[trace]
+        dx = self._stacked_tangents(vertices, dstates)
+        leaves = co.leaf_stacks(solver, trace, observables, columns)
+        if not isinstance(solver.steps, MatrixSteps):
+            changes = co.leaf_stacks(solver, trace, dobservables, wide)
+            return (
+                decode(co.side_by_side(states, vertices), d),
+                decode(dx, d)[None],
+                [decode(y, d) for y in leaves],
+                [decode(y.reshape(1, self.count, -1, d * d), d) for y in changes],
+            )
+        outer = co.outer_sums(solver, trace, states, observables, columns)
+        changed = co.outer_sums(solver, trace, states, dobservables, wide)
+        moved = dx.swapaxes(1, 2)[:, None]
+        for i, leaf in enumerate(leaves):
+            part = moved @ leaf.reshape(1, columns, -1, d * d)
+            changed[i] = changed[i] + part.reshape(1, wide, d * d, d * d)
+        return (
+            solver.steps.basis,
+            None,
+            [decode(y.reshape(1, -1, d * d), d) for y in outer],
+            [decode(y.reshape(1, self.count, -1, d * d), d) for y in changed],
+        )
+
+    def _stacked_tangents(self, vertices: Sequence[int], dstates: Field) -> Reals:
+        """Tangents of several vertices side by side, (V, members·n, D²)."""
+        n, size = self.solver.moments, self.solver.size
+        found = dstates.array[vertices].reshape(len(vertices), self.count, n, size)
+        return found.swapaxes(0, 1).reshape(self.count, -1, size)
+
+
+def _columns(a: Stack, columns: int) -> Stack:
+    """(..., k·J, D, D) as (..., k, J, D, D)."""
+    return a.reshape(*a.shape[:-3], columns, -1, *a.shape[-2:])

@@ -1,0 +1,159 @@
+"""How far value and derivatives may be off: rounding, what was merged, what was not followed.
+
+With δ_g the error of gate g (`rounding.gate_error`), w_g the expected number of times it is executed,
+Δ the largest sum of δ along a run, D the dimension, N = Σ|coefficients| >= ‖O‖ = max over ends:
+
+    value:       ‖O‖ (Σ_g 2 w_g δ_g + Δ²)  +  2u (terms + D/4 + 8) N
+    derivative:  Σ_occurrences w s ‖O‖ (|∂a| (4Δ + σ) + error of ∂a),   σ = (D + 16)u + 2u (terms + 8) N/‖O‖,
+
+s = ‖G‖ for a gate exp(-i a G/2), 2 for a flip: |Im <λ|G|ψ>| <= ‖O‖‖G‖, ψ and λ are each off by at most
+2Δ (forward, and back), and a sum of n products in any order is off by at most (n + 2)u. Terms of second
+order in u are covered by the factor `SLACK`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from qdiff.lang.running import PROBABILITY_SLACK
+from qdiff.sim.analysis import LoopVisits
+from qdiff.sim.exact import Parameters
+from qdiff.sim.flow import Flow, Toss
+from qdiff.sim.pure.numbers import Numbers
+from qdiff.sim.rounding import UNIT, expression_error, gate_error, generator_norm
+
+SLACK = 1.01
+SPLIT_ERROR = 8 * UNIT  # of the weight of a branch: a probability, a root, a product
+WHOLE = "rounding is bounded gate by gate"
+
+Place = tuple[int, int]  # expression and row of counters, or gate and row
+
+
+class Errors:
+    """Errors of a program's gates, probabilities and derivatives at one set of parameters."""
+
+    def __init__(self, flow: Flow, numbers: Numbers, parameters: Parameters) -> None:
+        self.flow = flow
+        self.numbers = numbers
+        self.parameters = parameters
+        self.of_gates: dict[Place, float] = {}
+        self.of_expressions: dict[Place, float] = {}
+        self.strength = np.zeros(len(flow.expressions))
+        for gate in flow.gates:
+            if gate.expression >= 0:
+                norm = generator_norm(gate)
+                self.strength[gate.expression] = max(self.strength[gate.expression], norm)
+        for instruction in flow.instructions:
+            if isinstance(instruction, Toss):
+                self.strength[instruction.expression] = max(self.strength[instruction.expression], 2.0)
+
+    def gate(self, gate: int, row: int) -> float:
+        """δ of a gate at a row of counters."""
+        small = self.flow.gates[gate]
+        key = (gate, row if small.expression >= 0 else 0)
+        if key not in self.of_gates:
+            angle, error = small.angle or 0.0, abs(small.angle or 0.0) * 8 * UNIT
+            if small.expression >= 0:
+                angle = float(self.numbers.at(row)[small.expression, 0])
+                error = self.expression(small.expression, row)
+            self.of_gates[key] = gate_error(small, angle, error)
+        return self.of_gates[key]
+
+    def expression(self, expression: int, row: int) -> float:
+        """Error of an angle or a probability."""
+        if (expression, row) not in self.of_expressions:
+            self.of_expressions[expression, row] = expression_error(
+                self.flow.expressions[expression], self.parameters, self.numbers.counters(row)
+            )
+        return self.of_expressions[expression, row]
+
+    def probability(self, expression: int, row: int) -> float:
+        """Error of a probability, that it is clipped into [0, 1] included."""
+        value = float(self.numbers.at(row)[expression, 0])
+        clipped = abs(value - min(max(value, 0.0), 1.0))
+        return self.expression(expression, row) + min(clipped, PROBABILITY_SLACK)
+
+    def slopes(self, executed: Mapping[Place, float]) -> list[list[tuple[float, float]]]:
+        """Return for every parameter of `wrt` its (w s |∂a|, w s error of ∂a), one a place."""
+        source = self.numbers.source
+        rows_of: dict[int, list[tuple[int, float]]] = {}
+        for (e, row), times in executed.items():
+            rows_of.setdefault(e, []).append((row, times))
+        result: list[list[tuple[float, float]]] = [[] for _ in source.wrt]
+        for i, (e, p) in enumerate(source.pairs, start=source.of_pairs.start):
+            for row, times in rows_of.get(e, ()):
+                slope = abs(float(self.numbers.at(row)[i, 0]))
+                error = expression_error(source.outputs[i], self.parameters, self.numbers.counters(row))
+                scale = times * float(self.strength[e])
+                result[p].append((scale * slope, scale * error))
+        return result
+
+
+@dataclass
+class Followed:
+    """What was followed of a program, for its bounds.
+
+    Attributes:
+        executed: (expression, row) → expected executions.
+        drift: Σ 2 w δ. longest: Δ. norm: ‖O‖; absolute: N; terms: number of terms.
+        dimension: D. merged: Σ mass · distance of what was merged.
+        left: mass not followed where derivatives are asked for, and by the value alone; ‖O‖ is a bound
+            there too. unbounded: why it is not, or "".
+        left_carried: mass of the derivatives of flips not followed.
+        beyond: parameters with occurrences beyond what was followed.
+    """
+
+    executed: dict[Place, float] = field(default_factory=dict)
+    drift: float = 0.0
+    longest: float = 0.0
+    norm: float = 0.0
+    absolute: float = 0.0
+    terms: int = 0
+    dimension: int = 1
+    merged: float = 0.0
+    left: float = 0.0
+    left_by_value: float = 0.0
+    left_carried: float = 0.0
+    unbounded: str = ""
+    beyond: frozenset[str] = frozenset()
+
+
+def value_bound(found: Followed) -> float:
+    """Return a bound of |f - computed f|."""
+    left = max(found.left, found.left_by_value)
+    if found.unbounded and left:
+        return math.inf
+    applied = 2 * UNIT * (found.terms + found.dimension / 4 + 8) * found.absolute
+    rounding = found.norm * (found.drift + found.longest**2) + applied
+    return SLACK * (rounding + 2 * found.norm * found.merged + found.norm * left)
+
+
+def gradient_bounds(found: Followed, errors: Errors) -> dict[str, float]:
+    """Return a bound of |∂f - computed ∂f| for every parameter of `wrt`."""
+    names: Sequence[str] = errors.numbers.source.wrt
+    result: dict[str, float] = {}
+    summed = (found.dimension + 16) * UNIT * found.norm + 2 * UNIT * (found.terms + 8) * found.absolute
+    for name, places in zip(names, errors.slopes(found.executed), strict=True):
+        if found.left + found.left_carried and (found.unbounded or name in found.beyond):
+            result[name] = math.inf
+            continue
+        total = 0.0
+        for slope, error in places:
+            total += slope * (4 * found.longest * found.norm + summed) + error * found.norm
+            # A derivative in front of what was merged, or behind it: 2‖O‖ η either way. What was left
+            # out takes at most √left of the amplitude of any derivative in front of it.
+            total += 2 * slope * found.norm * (found.merged + math.sqrt(found.left))
+        result[name] = SLACK * (total + found.norm * found.left_carried)
+    return result
+
+
+def loop_visits(flow: Flow, marks: Mapping[int, float]) -> tuple[LoopVisits, ...]:
+    """Expected guard evaluations and passes of all loops from the mass at every mark."""
+    return tuple(
+        LoopVisits(loop.pos, marks.get(2 * i, 0.0), marks.get(2 * i + 1, 0.0))
+        for i, loop in enumerate(flow.loops)
+    )

@@ -1,0 +1,167 @@
+"""Flat plans: a sequence of gates as tables of numbers, so that one call of a kernel runs them all.
+
+A gate is a row of `ops` (columns `KIND` … `COUNT`). Its indices are runs of one stride: where the lowest
+bit that it fixes is high, runs of neighbours below it; else the longest gap between fixed bits. The
+matrix of a gate is found by its *number*, the place in a table of coefficients, so that a plan does
+not depend on angles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qdiff.lang.gates import GateRecord
+from qdiff.sim.flow import SmallGate
+
+Floats = NDArray[np.float64]
+Complexes = NDArray[np.complex128]
+Ints = NDArray[np.int64]
+
+NEIGHBOURS = 16  # runs of neighbours are preferred from this length on
+SAMPLE = 0.7123  # an angle at which no entry of a rotation vanishes by chance
+DIAGONAL, PHASE, FLIP, ANTIDIAGONAL, REAL, GENERAL, DIAGONAL2, EXCHANGE, GENERAL2 = range(9)
+"""What a gate does to the amplitudes where its targets differ: the kind of loop that applies it."""
+KIND, FIRST, SECOND, CONTROLS, FIELDS, FIELDS_END, OUTER, STRIDE, COUNT = range(9)
+"""Columns of `Plan.ops`: the kind, strides of the targets, and where the gate acts."""
+ENTRIES = 16  # numbers kept for a matrix, row by row
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Where a small gate acts and what it is; `fields` are (position, width) of bits left out of a base."""
+
+    row: tuple[int, ...]
+    fields: tuple[tuple[int, int], ...]
+    generator: tuple[tuple[int, int, complex], ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sequence of M gates; see `kernels.forward` for the arrays."""
+
+    ops: Ints
+    low: Ints
+    width: Ints
+    numbers: Ints
+    starts: Ints
+    rows: Ints
+    columns: Ints
+    values: Complexes
+
+    @property
+    def length(self) -> int:
+        """How many gates it applies."""
+        return len(self.ops)
+
+    @property
+    def table(self) -> tuple[Ints, Ints, Ints, Ints]:
+        """The arguments that say where the gates act."""
+        return self.ops, self.low, self.width, self.numbers
+
+    @property
+    def generators(self) -> tuple[Ints, Ints, Ints, Complexes]:
+        """The arguments that say what the generators are."""
+        return self.starts, self.rows, self.columns, self.values
+
+
+class Shapes:
+    """The shapes of a program's gates, found once each."""
+
+    def __init__(self, gates: Sequence[SmallGate], qubits: int) -> None:
+        self.gates = gates
+        self.qubits = qubits
+        self.known: dict[int, Shape] = {}
+
+    def plan(self, sequence: Sequence[tuple[int, int]]) -> Plan:
+        """Return the plan of gates (index of the gate, number of its matrix), the first applied first."""
+        ops: list[tuple[int, ...]] = []
+        fields: list[tuple[int, int]] = []
+        numbers: list[int] = []
+        generator: list[tuple[int, int, complex]] = []
+        starts = [0]
+        for gate, number in sequence:
+            if self.gates[gate].record.name == "I":
+                continue
+            shape = self._shape(gate)
+            row = list(shape.row)
+            row[FIELDS], row[FIELDS_END] = len(fields), len(fields) + len(shape.fields)
+            ops.append(tuple(row))
+            fields.extend(shape.fields)
+            numbers.append(number)
+            generator.extend(shape.generator)
+            starts.append(len(generator))
+        return Plan(
+            ops=np.array(ops, dtype=np.int64).reshape(len(ops), 9),
+            low=np.array([(1 << position) - 1 for position, _ in fields], dtype=np.int64),
+            width=np.array([width for _, width in fields], dtype=np.int64),
+            numbers=np.array(numbers, dtype=np.int64),
+            starts=np.array(starts, dtype=np.int64),
+            rows=np.array([a for a, _, _ in generator], dtype=np.int64),
+            columns=np.array([b for _, b, _ in generator], dtype=np.int64),
+            values=np.array([g for _, _, g in generator], dtype=np.complex128),
+        )
+
+    def _shape(self, index: int) -> Shape:
+        if index not in self.known:
+            gate = self.gates[index]
+            fixed = sorted([*gate.targets, *(q for q in range(self.qubits) if gate.controls >> q & 1)])
+            position, width = _run(fixed, self.qubits)
+            fields = [(q, 1) for q in fixed]
+            if width:
+                fields = sorted([*fields, (position, width)])
+            strides = [1 << q for q in gate.targets]
+            where = (1 << (self.qubits - len(fixed) - width), 1 << position, 1 << width)
+            row = (kind(gate.record), strides[0], strides[-1], gate.controls, 0, 0, *where)
+            self.known[index] = Shape(row, tuple(fields), _entries(gate))
+        return self.known[index]
+
+
+def _run(fixed: Sequence[int], qubits: int) -> tuple[int, int]:
+    """The free bits over which a run goes: (lowest of them, how many)."""
+    if 1 << fixed[0] >= NEIGHBOURS:
+        return 0, fixed[0]
+    edges = [-1, *fixed, qubits]
+    gaps = [(above - below - 1, below + 1) for below, above in pairwise(edges)]
+    width, position = max(gaps, key=lambda gap: (gap[0], -gap[1]))
+    return position, width
+
+
+def _entries(gate: SmallGate) -> tuple[tuple[int, int, complex], ...]:
+    """The entries of the generator that are not zero, where the gate has an angle that varies."""
+    generator = gate.record.generator
+    if gate.expression < 0 or generator is None:
+        return ()
+    return tuple(
+        (int(a), int(b), complex(generator[a, b])) for a, b in zip(*np.nonzero(generator), strict=True)
+    )
+
+
+def kind(record: GateRecord) -> int:
+    """The kind of loop that applies a gate; a function of the record, not of an angle."""
+    matrix = record.fixed if record.fixed is not None else record.matrix(SAMPLE)
+    used = matrix != 0
+    if record.targets == 1:
+        if not (used[0, 1] or used[1, 0]):
+            unchanged = matrix[0, 0] == 1
+            return PHASE if unchanged else DIAGONAL
+        if not (used[0, 0] or used[1, 1]):
+            return FLIP if matrix[0, 1] == matrix[1, 0] == 1 else ANTIDIAGONAL
+        return GENERAL if np.any(matrix.imag) else REAL
+    if not np.any(used & ~np.eye(4, dtype=bool)):
+        return DIAGONAL2
+    exchange = np.eye(4, dtype=complex)
+    exchange[1:3, 1:3] = [[0, matrix[1, 2]], [matrix[1, 2], 0]]
+    return EXCHANGE if np.array_equal(matrix, exchange) else GENERAL2
+
+
+def padded(matrices: Complexes) -> Complexes:
+    """Return matrices (…, 2, 2) or (…, 4, 4) as rows of a table of coefficients, (…, 16)."""
+    size = matrices.shape[-1] ** 2
+    result = np.zeros((*matrices.shape[:-2], ENTRIES), dtype=np.complex128)
+    result[..., :size] = matrices.reshape(*matrices.shape[:-2], size)
+    return result

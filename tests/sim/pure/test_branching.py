@@ -1,0 +1,415 @@
+"""The branching engine against the reference interpreter; what merges, what is followed, what is refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import assert_close
+from hypothesis import HealthCheck, assume, given, settings
+from sim.pure.checks import CASES, check_curvature, check_engine, check_state, prepared
+from strategies import cases
+
+from qdiff.errors import EvaluationError, ResourceError
+from qdiff.lang.observable import Observable
+from qdiff.lang.parameters import resolve
+from qdiff.lang.text.observable_text import parse_observable
+from qdiff.lang.text.parser import parse
+from qdiff.lang.tree import Program
+from qdiff.sim.census import what_is_random
+from qdiff.sim.pure.branching import BranchingEngine
+from qdiff.sim.pure.frontier import Frontier
+from qdiff.sim.pure.static import PureStateEngine
+
+Case = tuple[Program, Observable, dict[str, float]]
+TOO_MANY = {"nested_loops"}  # passes of the inner loop multiply with those of the outer one
+
+
+def solved(text: str, observable: str, **params: object) -> tuple[float, dict[str, float]]:
+    program, read, values = prepared(text, observable, **params)
+    found, slopes = BranchingEngine(program).gradients([values], [read], program.trainable)
+    return float(found[0, 0]), dict(zip(program.trainable, slopes[0, 0].tolist(), strict=True))
+
+
+def follow(text: str, observable: str, **params: object) -> Frontier:
+    """The graph that a gradient is computed on."""
+    program, read, values = prepared(text, observable, **params)
+    return BranchingEngine(program)._follow(values, [read], program.trainable, keep=True)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_reference_cases(case: dict[str, Any]) -> None:
+    if case["name"] in TOO_MANY:
+        with pytest.raises(EvaluationError, match="does not end, or too slowly"):
+            solved(case["program"], case["observable"], **case["params"])
+        return
+    value, gradient = solved(case["program"], case["observable"], **case["params"])
+    assert_close(value, case["value"])
+    assert_close(gradient, case["gradient"])
+
+
+def checked_or_refused(
+    case: Case, check: Callable[[BranchingEngine, Observable, dict[str, float]], None]
+) -> None:
+    program, observable, params = case
+    try:
+        check(BranchingEngine(program), observable, params)
+    except EvaluationError as error:
+        # Loops inside loops, or counters that grow in them, may have too many distinct branches.
+        assume("runs still go on" not in str(error))
+        raise
+
+
+@pytest.fixture
+def small_trees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random programs with very many branches are given up early."""
+    monkeypatch.setattr("qdiff.sim.pure.frontier.LARGEST_ENDLESS_TREE", 2000)
+    monkeypatch.setattr("qdiff.sim.pure.frontier.LARGEST_TREE", 4000)
+
+
+@pytest.mark.usefixtures("small_trees")
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(cases())
+def test_random_programs(case: Case) -> None:
+    checked_or_refused(case, check_engine)
+
+
+@pytest.mark.usefixtures("small_trees")
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(cases(growing=False))
+def test_second_derivatives_of_random_programs(case: Case) -> None:
+    checked_or_refused(case, check_curvature)
+
+
+@settings(max_examples=25)
+@given(cases(unbounded=False))
+def test_where_nothing_is_random_both_engines_agree(case: Case) -> None:
+    program, observable, params = case
+    assume(not what_is_random(program))
+    mine, other = (
+        E(program).gradients([params], [observable], program.trainable)
+        for E in (BranchingEngine, PureStateEngine)
+    )
+    assert_close(mine[0], other[0], 1e-12)
+    assert_close(mine[1], other[1], 1e-12)
+
+
+MIXED = """
+    qubit: q, r, s  para: t, u, p  count: c
+    Ry(t)[q]; C_Rx(u)[q][r]; c := M[q, r];
+    if flip(p^2) then Ry(t*c)[r] else Rzz(u)[q, s]; H[s] fi;
+    r := |0>; C_Ry(t)[q][r]; case M[r, s] of 0: X[q] | 3: Rz(p)[q]; H[q] | else: abort esac; Ry(u)[q]
+"""
+
+
+def test_every_kind_of_split() -> None:
+    program, observable, params = prepared(MIXED, "Z[q] + 0.5*c*X[q] - P1[s]", t=0.7, u=1.2, p=0.6)
+    check_engine(BranchingEngine(program), observable, params)
+    check_curvature(BranchingEngine(program), observable, params)
+    check_state(BranchingEngine(program), params)
+
+
+@pytest.mark.parametrize(
+    ("target", "replacement"),
+    [
+        ("qdiff.sim.pure.waiting.Waiting._compare", lambda self, child, other: (1 + 0j, 0.0)),
+        ("qdiff.sim.pure.sweep.Sweep._tossed", lambda self, node, coin: None),
+        ("qdiff.sim.pure.course.Course.reduced", lambda self, point, store: (0,) * len(store)),
+    ],
+    ids=["merges what differs", "forgets flips", "forgets counters that are read"],
+)
+def test_a_broken_engine_is_caught(target: str, replacement: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, observable, params = prepared(MIXED, "Z[q] + 0.5*c*X[q] - P1[s]", t=0.7, u=1.2, p=0.6)
+    if "_compare" in target:
+        monkeypatch.setattr("qdiff.sim.pure.waiting.GRID", 1e3)  # all states look alike
+    monkeypatch.setattr(target, replacement)
+    with pytest.raises(AssertionError):
+        check_engine(BranchingEngine(program), observable, params)
+
+
+def test_a_broken_second_derivative_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    normalise = Frontier._normalise
+
+    def forgets(self: Frontier, *states: Any) -> tuple[complex, float]:
+        return 0j, normalise(self, *states)[1]
+
+    monkeypatch.setattr(Frontier, "_normalise", forgets)
+    program, observable, params = prepared(MIXED, "Z[q] + 0.5*c*X[q] - P1[s]", t=0.7, u=1.2, p=0.6)
+    with pytest.raises(AssertionError):
+        check_curvature(BranchingEngine(program), observable, params)
+
+
+# --- Merging -----------------------------------------------------------------------------------------
+
+
+def rounds(count: int) -> str:
+    """Rounds of turning, measuring and resetting an ancilla: 2^count histories."""
+    body = "Ry(t)[a]; C_Ry(u)[a][q]; if M[a] = 1 then Z[q] fi; a := |0>; q := |0>; Ry(u)[q]"
+    return "qubit: a, q para: t, u " + "; ".join([body] * count)
+
+
+def test_rounds_of_measuring_and_resetting_make_a_chain() -> None:
+    few, many = (len(follow(rounds(k), "Z[q]", t=0.9, u=0.4).nodes) for k in (5, 30))
+    assert many <= 6.5 * few
+    assert few <= 12 * 5
+    program, observable, params = prepared(rounds(30), "Z[q]", t=0.9, u=0.4)
+    engine = BranchingEngine(program)
+    check_engine(engine, observable, params)
+    directions = np.array([[1.0, -0.5]])
+    products = engine.curvature(params, [observable], program.trainable, directions).products[0, 0]
+    # After a round only its last rotation matters: f = cos(u).
+    assert_close(products, [0.0, 0.5 * math.cos(0.4)])
+    along = engine._follow(params, [observable], ("t", "u"), keep=True, direction=directions[0])
+    assert len(along.nodes) <= 2 * many
+
+
+def test_what_nobody_reads_does_not_keep_branches_apart() -> None:
+    text = "qubit: q count: c, d for i in 1..12 do H[q]; c := M[q]; d := d + c; if c = 1 then X[q] fi od"
+    assert len(follow(text, "Z[q]").nodes) <= 12 * 6
+    assert len(follow(text, "d").nodes) <= 12 * 13 * 6
+    value, _ = solved(text, "d")
+    assert_close(value, 6.0)
+
+
+def test_a_phase_does_not_keep_branches_apart() -> None:
+    same = "Rz(t)[r]; Rz(-t)[r]; R_ZZ(pi)[q, r]; Z[q]; Z[r]"
+    text = f"qubit: q, r para: t H[r]; Ry(t)[q]; for i in 1..8 do if flip(0.5) then {same} fi od"
+    assert len(follow(text, "X[r]", t=0.4).nodes) <= 8 * 6
+
+
+def test_close_is_not_equal() -> None:
+    """States that differ by more than rounding stay apart; what was merged is in the bound."""
+    apart = follow("qubit: q if flip(0.5) then Ry(1e-9)[q] fi; H[q]", "X[q]")
+    merged = follow("qubit: q if flip(0.5) then Ry(1e-14)[q] fi; H[q]", "X[q]")
+    assert len(apart.nodes) > len(merged.nodes)
+    assert (apart.merged, merged.merged > 0) == (0.0, True)
+    program, observable, params = prepared("qubit: q para: t if flip(0.5) then Ry(t)[q] fi", "X[q]", t=1e-13)
+    found = BranchingEngine(program).analyze(params, observable, ("t",))
+    assert "what was merged by its distance" in found.reason
+    value, gradient = solved("qubit: q para: t if flip(0.5) then Ry(t)[q] fi", "X[q]", t=1e-13)
+    assert abs(value - 0.5e-13) <= found.error_bound
+    assert abs(gradient["t"] - 0.5) <= found.grad_error_bound["t"]
+
+
+def test_the_result_of_a_row_does_not_depend_on_the_others() -> None:
+    program, observable, params = prepared(MIXED, "Z[q] + 0.5*c*X[q]", t=0.7, u=1.2, p=0.6)
+    rows = [{**params, "t": t} for t in (0.1, 0.7, -2.0)]
+    observables = [observable, parse_observable("1"), parse_observable("c^2")]
+    engine = BranchingEngine(program)
+    values, gradients = engine.gradients(rows, observables, program.trainable)
+    assert_close(engine.values(rows, observables), values, 1e-14)
+    for p, row in enumerate(rows):
+        for k, one in enumerate(observables):
+            single = BranchingEngine(program).gradients([row], [one], program.trainable)
+            assert_close(values[p, k], single[0][0, 0], 1e-13)
+            assert_close(gradients[p, k], single[1][0, 0], 1e-13)
+
+
+# --- Where derivatives go ------------------------------------------------------------------------------
+
+FLIPPED = "qubit: q  para: p  count: c  if flip(p) then"
+
+
+@pytest.mark.parametrize(
+    ("text", "observable", "p", "slope"),
+    [
+        (f"{FLIPPED} while c < 1000 do c++ od; X[q] fi", "Z[q]", 0.0, -2.0),
+        (f"{FLIPPED} while flip(0.9) do c++ od fi", "c", 0.0, 9.0),
+        (f"{FLIPPED} while flip(0.9) do c++ od fi", "c", 1e-15, 9.0),
+        (f"{FLIPPED} while flip(0.9) do c++ od else X[q] fi", "Z[q]", 0.0, 2.0),
+        (f"{FLIPPED} while flip(0.5) do c++ od; c := c*c fi", "c", 0.0, 3.0),
+        (f"{FLIPPED} while flip(0.5) do c++ od fi; Ry(p)[q]", "c", 0.0, 1.0),
+    ],
+)
+def test_a_branch_of_probability_zero_may_carry_all_of_a_derivative(
+    text: str, observable: str, p: float, slope: float
+) -> None:
+    _, gradient = solved(text, observable, p=p)
+    assert_close(gradient["p"], slope)
+
+
+def test_a_rare_branch_behind_a_rotation_is_followed_for_the_derivative() -> None:
+    text = "qubit: q para: t count: c Ry(t)[q]; if M[q] = 1 then while flip(0.95) do c++ od fi"
+    _, gradient = solved(text, "c", t=1e-7)
+    assert_close(gradient["t"], 19 * math.sin(1e-7) / 2, tolerance=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("body", "second"),
+    [
+        ("Ry(t)[q]; if M[q] = 1 then c := 7 fi", 3.5),  # 7 sin²(t/2) at 0
+        ("if flip(t^2) then c := 7 fi", 14.0),
+        ("Ry(t)[q]; if M[q] = 1 and flip(t^2 + 1/2) then c := 7 fi", 1.75),
+        ("if flip(t) then if flip(t) then c := 7 fi fi", 14.0),
+    ],
+)
+def test_a_branch_of_probability_zero_matters_to_a_second_derivative(body: str, second: float) -> None:
+    program, observable, params = prepared(f"qubit: q para: t count: c {body}", "c", t=0.0)
+    found = BranchingEngine(program).curvature(params, [observable], ("t",), np.array([[1.0]]))
+    assert_close(found.gradients[0, 0], 0.0)
+    assert_close(found.products[0, 0, 0], second)
+
+
+def test_a_failing_branch_that_a_derivative_needs_is_an_error() -> None:
+    with pytest.raises(EvaluationError, match="has no finite real value"):
+        solved("qubit: q para: p, s if flip(p) then Ry(sqrt(s - 1))[q] fi", "Z[q]", p=0.0, s=0.5)
+    with pytest.raises(EvaluationError, match="counter `c` overflows"):
+        solved(f"{FLIPPED} c := 9223372036854775807; c++ fi", "c", p=0.0)
+    program = parse(f"{FLIPPED} c := 9223372036854775807; c++ fi")
+    assert BranchingEngine(program).values([{"p": 0.0}], [parse_observable("Z[q]")]) == 1.0
+
+
+# --- What is refused -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "qubit: q para: t Ry(t)[q]; while M[q] = 1 do skip od",
+        "qubit: q, r para: t while M[r] = 0 do Ry(t)[q] od",
+        "qubit: q para: t count: c while c >= 0 do Ry(t)[q]; c := M[q] od",
+        "qubit: q[12] para: t while M[q[1]] = 0 do Ry(t)[q[0]] od",
+        "qubit: q para: t if flip(t - 0.3) then X[q]; while M[q] = 1 do skip od fi",
+    ],
+)
+def test_a_loop_that_never_ends_is_refused(text: str) -> None:
+    with pytest.raises(EvaluationError) as caught:
+        solved(text, "1", t=0.3)
+    assert "A loop does not end, or too slowly: after following " in str(caught.value)
+    assert "estimate from shots: f.estimate(params, shots=…), --shots on the command line." in str(
+        caught.value
+    )
+
+
+def test_a_counter_without_a_mean_is_refused() -> None:
+    text = "qubit: q para: p count: c c := 1; while c > 0 do if flip(p) then c++ else c := c - 1 fi od"
+    with pytest.raises(EvaluationError, match="decreases too slowly"):
+        solved(text, "1", p=0.5)
+
+
+def test_a_tree_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qdiff.sim.pure.frontier.LARGEST_TREE", 100)
+    body = "Ry(t)[q]; CNOT[q, r]; c := 2*c + 1; if M[q] = 1 then c++ fi"
+    text = f"qubit: q, r para: t count: c for i in 1..12 do {body} od"
+    with pytest.raises(EvaluationError, match="After following 101 branches, runs still go on to others"):
+        solved(text, "c", t=0.3)
+
+
+@pytest.mark.parametrize(
+    ("text", "params", "message"),
+    [
+        ("H[q]; c := M[q]; Ry(1/t)[q]", {"t": 0.0}, "`1/t` divides by zero."),
+        ("q := |0>; Ry(sqrt(t))[q]", {"t": -1.0}, "`sqrt(t)` has no finite real value"),
+        ("if flip(t) then X[q] fi", {"t": 1.5}, "<text>:1:35: the probability `t` is 1.5, outside [0, 1]."),
+        ("if flip(2*t) then X[q] fi", {"t": -0.1}, "the probability `2*t` is -0.2, outside [0, 1]."),
+        ("q := |0>; Ry(sqrt(t))[q]", {"t": 0.0}, "the derivative of `sqrt(t)` by `t` does not exist here:"),
+        (
+            "H[q]; c := 6 + M[q]; Ry(w[c])[q]; Ry(t)[q]",
+            {"t": 0.0, "w": [0.0, 0.0]},
+            "the index of `w[c]` is 6",
+        ),
+        ("q := |0>; c := 1 div c; Ry(t)[q]", {"t": 0.0}, "`1 div c` divides by zero."),
+    ],
+)
+def test_what_has_no_value_is_an_error_with_its_place(
+    text: str, params: dict[str, object], message: str
+) -> None:
+    text = text.replace("c := 6 + M[q]", "c := M[q]; c := c*0 + 6")
+    names = "t" + (", w[2]" if "w" in params else "")
+    with pytest.raises(EvaluationError) as caught:
+        solved(f"qubit: q para: {names} count: c {text}", "Z[q]", **params)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("<text>:1:")
+
+
+def test_what_is_never_run_need_not_have_a_value() -> None:
+    value, gradient = solved(
+        "qubit: q para: t count: c if c = 1 then Ry(1/t)[q] fi; if M[q] = 1 and flip(1/t) then X[q] fi",
+        "Z[q]",
+        t=0.0,
+    )
+    assert (value, gradient) == (1.0, {"t": 0.0})
+
+
+@pytest.mark.parametrize(("qubits", "size"), [(40, "3.28e+04 GiB"), (2000, "about 2^1975 GiB")])
+def test_a_register_too_large_is_refused_before_anything_is_allocated(qubits: int, size: str) -> None:
+    with pytest.raises(ResourceError) as caught:
+        solved(f"qubit: q[{qubits}] para: t Ry(t)[q[0]]; q[1] := |0>", "Z[q[0]]", t=0.1)
+    assert f"The branching engine needs {size} for 2 pure states on {qubits} qubits" in str(caught.value)
+
+
+def test_the_states_of_all_branches_are_counted() -> None:
+    body = "Ry(t)[q[i]]; c := 2*c + 1; if M[q[i]] = 1 then c++ fi"
+    text = f"qubit: q[6] para: t count: c for i in 0..5 do {body} od"
+    program, observable, params = prepared(text, "c", t=0.3)
+    with pytest.raises(ResourceError, match=r"Raise it .*, measure less, or estimate from shots"):
+        BranchingEngine(program, max_memory=16 * 64 * 100).gradients([params], [observable], ("t",))
+    # A value alone keeps the frontier only.
+    BranchingEngine(program, max_memory=16 * 64 * 100).values([params], [observable])
+
+
+def test_little_memory_means_fewer_observables_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    program, _, params = prepared(MIXED, "1", t=0.7, u=1.2, p=0.6)
+    observables = [parse_observable(text) for text in ("Z[q]", "X[q]", "P1[s]", "c")]
+    engine = BranchingEngine(program)
+    plenty = engine.gradients([params], observables, program.trainable)
+    used = engine._follow(params, observables, program.trainable, keep=True).states
+    little = BranchingEngine(program, max_memory=16 * 8 * (2 * used + 4))
+    found = little.gradients([params], observables, program.trainable)
+    assert_close(found[0], plenty[0], 1e-14)
+    assert_close(found[1], plenty[1], 1e-14)
+
+
+# --- What is known -----------------------------------------------------------------------------------------
+
+
+def test_the_analysis_says_what_was_followed() -> None:
+    program, observable, params = prepared(
+        "qubit: q para: t Ry(t)[q]; while M[q] = 1 do q := |0>; Ry(t)[q] od", "Z[q]", t=1.1
+    )
+    found = BranchingEngine(program).analyze(params, observable, ("t",))
+    x = math.sin(0.55) ** 2
+    assert_close(found.expected_visits[0].passes, x / (1 - x))
+    assert_close(found.occurrences["t"], 1 / (1 - x))
+    assert found.engine == "branching"
+    assert 0 < found.outside_probability < 1e-14
+    assert 0 < found.error_bound < 1e-12
+    assert found.grad_error_bound["t"] == math.inf
+    assert "distinct branches were followed" in found.reason
+    assert "nothing is proved of the derivatives behind it" in found.reason
+
+
+def test_nothing_is_proved_of_an_observable_that_grows_in_what_was_left() -> None:
+    program, observable, params = prepared(
+        "qubit: q para: p count: c while not flip(p) do c++ od", "c", p=0.4
+    )
+    found = BranchingEngine(program).analyze(params, observable, ("p",))
+    assert found.error_bound == math.inf
+    assert "the observable grows with a counter on runs that were not followed" in found.reason
+
+
+def test_results_do_not_depend_on_what_was_computed_before() -> None:
+    program, observable, params = prepared(
+        "qubit: q para: p, t count: c while not flip(p) do c++; Rx(t*c)[q] od", "c + Z[q]", p=0.05, t=0.4
+    )
+    used = BranchingEngine(program)
+    used.gradients([params], [observable], ("p", "t"))
+    row = resolve(program, {"p": 0.6, "t": 0.4})
+    again = used.gradients([row], [observable], ("p", "t"))
+    fresh = BranchingEngine(program).gradients([row], [observable], ("p", "t"))
+    assert np.array_equal(again[0], fresh[0])
+    assert np.array_equal(again[1], fresh[1])
+
+
+def test_shapes_of_no_directions_and_no_parameters() -> None:
+    program, observable, params = prepared(MIXED, "Z[q]", t=0.7, u=1.2, p=0.6)
+    engine = BranchingEngine(program)
+    found = engine.curvature(params, [observable], program.trainable, np.zeros((0, 3)))
+    assert (found.values.shape, found.gradients.shape, found.products.shape) == ((1,), (1, 3), (1, 0, 3))
+    assert engine.gradients([params], [observable], ())[1].shape == (1, 1, 0)
+    values, along = engine.tangents(params, [observable], program.trainable, np.eye(3))
+    assert (values.shape, along.shape) == ((1,), (1, 3))
+    assert_close(along[0], found.gradients[0], 1e-14)

@@ -1,0 +1,236 @@
+"""The pure-state engine against the reference interpreter, and what it refuses."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from helpers import assert_close
+from hypothesis import HealthCheck, assume, given, settings
+from sim.pure.checks import CASES, check_curvature, check_engine, prepared
+from strategies import cases
+
+from qdiff.errors import EvaluationError, ResourceError
+from qdiff.lang.observable import Observable
+from qdiff.lang.parameters import resolve
+from qdiff.lang.text.observable_text import parse_observable
+from qdiff.lang.text.parser import parse
+from qdiff.lang.tree import Program
+from qdiff.sim.census import what_is_random
+from qdiff.sim.pure.static import PureStateEngine
+
+Case = tuple[Program, Observable, dict[str, float]]
+RICH = """
+    qubit: q, r, s  para: t, w[3]  count: c
+    H[q];
+    while c < 3 do Ry(w[c]*t)[q]; Rxx(t*c)[q, s]; C_U(t, 2*t, w[0])[q][r]; c++ od;
+    R_XZY(t^2)[q, r, s]; ISWAP[q, s]; P(w[1])[s]; C_P(t)[s][r]; SX[q]; Rzz(w[2])[s, q]; C_SWAP[q][r, s];
+    R_ZX(t)[r, s]; T[r]; Y[s]; C_Y[q, s][r]
+"""
+AT = {"t": 0.7, "w": [0.3, -0.8, 1.1]}
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if not what_is_random(parse(c["program"]))], ids=lambda c: c["name"]
+)
+def test_reference_cases(case: dict[str, object]) -> None:
+    program, observable, params = prepared(str(case["program"]), str(case["observable"]), **case["params"])  # type: ignore[arg-type]
+    values, gradients = PureStateEngine(program).gradients([params], [observable], program.trainable)
+    assert_close(values[0, 0], case["value"])
+    assert_close(dict(zip(program.trainable, gradients[0, 0], strict=True)), case["gradient"])
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@given(cases(unbounded=True))
+def test_random_programs(case: Case) -> None:
+    program, observable, params = case
+    assume(not what_is_random(program))
+    check_engine(PureStateEngine(program), observable, params)
+    check_curvature(PureStateEngine(program), observable, params)
+
+
+def test_every_gate_and_a_loop() -> None:
+    for text in ("Z[q]*X[r] + 0.5*Y[s]", "c*P1[q]", "P0[s]*Y[q]*X[r]"):
+        program, observable, params = prepared(RICH, text, **AT)
+        check_engine(PureStateEngine(program), observable, params)
+        check_curvature(PureStateEngine(program), observable, params)
+
+
+def test_a_broken_engine_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    program, observable, params = prepared("qubit: q para: t Ry(t^2)[q]", "Z[q]", t=0.4)
+    with monkeypatch.context() as patch:
+        patch.setattr("qdiff.sim.pure.numbers.Numbers.second_chain_rule", lambda *_: np.zeros((1, 1, 1)))
+        with pytest.raises(AssertionError):
+            check_curvature(PureStateEngine(program), observable, params)
+    monkeypatch.setattr("qdiff.sim.pure.plan._entries", lambda gate: tuple((a, a, 1 + 0j) for a in range(2)))
+    with pytest.raises(AssertionError):
+        check_engine(PureStateEngine(program), observable, params)
+
+
+def test_rows_are_single_rows_whatever_path_they_take() -> None:
+    program = parse("qubit: q, r para: t, n count: c while c < n do Ry(t*c)[q]; CNOT[q, r]; c++ od; Rx(t)[r]")
+    observables = [parse_observable(text) for text in ("Z[q] + c", "Y[r]", "1")]
+    rng = np.random.default_rng(1)
+    rows = [{"t": float(t), "n": float(n)} for t, n in zip(rng.normal(size=9), [1, 3, 2] * 3, strict=True)]
+    engine = PureStateEngine(program)
+    values, gradients = engine.gradients(rows, observables, ("t",))
+    assert np.array_equal(engine.values(rows, observables), values)
+    for p, row in enumerate(rows):
+        single = PureStateEngine(program).gradients([row], observables, ("t",))
+        assert np.array_equal(values[p], single[0][0])
+        assert np.array_equal(gradients[p], single[1][0])
+
+
+def test_little_memory_means_smaller_parts_and_the_same_results() -> None:
+    program, _, params = prepared(RICH, "1", **AT)
+    observables = [parse_observable(text) for text in ("Z[q]", "X[r]", "c*Y[s]", "P0[q]")]
+    rows = [{**params, "t": t} for t in (0.1, 0.2, 0.3)]
+    plenty, little = PureStateEngine(program), PureStateEngine(program, max_memory=16 * 8 * 5 + 60 * 512)
+    for mine, other in zip(
+        little.gradients(rows, observables, program.trainable),
+        plenty.gradients(rows, observables, program.trainable),
+        strict=True,
+    ):
+        assert np.array_equal(mine, other)
+    directions = np.eye(4)
+    mine, other = (e.curvature(params, observables, program.trainable, directions) for e in (little, plenty))
+    assert_close(mine.products, other.products, 1e-14)
+
+
+def test_tangents_are_gradients_along_directions() -> None:
+    program, observable, params = prepared(RICH, "Z[q]*X[r]", **AT)
+    engine = PureStateEngine(program)
+    directions = np.array([[1.0, 0.5, 0.0, -2.0], [0.0, 0.0, 1.0, 0.0]])
+    values, along = engine.tangents(params, [observable], program.trainable, directions)
+    expected_values, gradients = engine.gradients([params], [observable], program.trainable)
+    assert np.array_equal(values, expected_values[0])
+    assert_close(along[0], directions @ gradients[0, 0], 1e-13)
+
+
+def test_a_program_that_aborts_is_worth_nothing() -> None:
+    program, observable, params = prepared("qubit: q para: t Ry(t)[q]; abort; Rx(t)[q]", "Z[q]", t=0.3)
+    engine = PureStateEngine(program)
+    values, gradients = engine.gradients([params], [observable], ("t",))
+    assert values.tolist() == [[0.0]]
+    assert gradients.tolist() == [[[0.0]]]
+    assert engine.state(params) == {}
+    found = engine.curvature(params, [observable], ("t",), np.eye(1))
+    assert found.products.tolist() == [[[0.0]]]
+    analysis = engine.analyze(params, observable, ("t",))
+    assert (analysis.termination_probability, analysis.occurrences) == (0.0, {"t": 1.0})
+
+
+def test_the_analysis_says_what_was_done() -> None:
+    program, observable, params = prepared(
+        "qubit: q para: t count: c while c < 3 do Ry(t)[q]; c++ od", "Z[q]", t=0.3
+    )
+    found = PureStateEngine(program).analyze(params, observable, ("t",))
+    assert (found.engine, found.termination_probability, found.occurrences) == ("pure state", 1.0, {"t": 3.0})
+    assert [(loop.evaluations, loop.passes) for loop in found.expected_visits] == [(4.0, 3.0)]
+    assert 0 < found.error_bound < 1e-13
+    assert 0 < found.grad_error_bound["t"] < 1e-12
+    assert "one state vector, and the adjoint method" in found.reason
+    assert found.memory == 2 * 16 * 2 + 512
+
+
+def test_a_long_chain_of_counters() -> None:
+    program, observable, params = prepared(
+        "qubit: q para: t count: c while c < 3000 do Ry(t)[q]; c++ od", "Z[q]", t=1e-3
+    )
+    values, gradients = PureStateEngine(program).gradients([params], [observable], ("t",))
+    assert_close(values[0, 0], math.cos(3.0))
+    assert_close(gradients[0, 0, 0], -3000 * math.sin(3.0))
+
+
+# --- What is refused ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("if M[q] = 1 then X[q] fi", "a measurement"),
+        ("c := M[q]", "a measurement"),
+        ("case M[q] of 0: X[q] esac", "a measurement"),
+        ("q := |0>", "a reset"),
+        ("while not flip(0.5) do X[q] od", "a flip"),
+    ],
+)
+def test_what_is_random_is_for_other_engines(text: str, what: str) -> None:
+    with pytest.raises(
+        EvaluationError,
+        match=rf"this one has {what} \(line 1\)\. The branching and the hybrid engine run all",
+    ):
+        PureStateEngine(parse(f"qubit: q count: c {text}"))
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (
+            "while c >= 0 do Ry(t)[q]; c++ od",
+            "it still runs after 131081 steps that decide nothing at random",
+        ),
+    ],
+)
+def test_a_loop_that_never_ends_is_refused(body: str, reason: str) -> None:
+    program, observable, params = prepared(f"qubit: q para: t count: c {body}", "1", t=0.3)
+    with pytest.raises(EvaluationError) as caught:
+        PureStateEngine(program).values([params], [observable])
+    assert f"A loop does not end: {reason}." in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "params", "message"),
+    [
+        ("Ry(1/t)[q]", {"t": 0.0}, "<text>:1:31: `1/t` divides by zero."),
+        ("Ry(sqrt(t))[q]", {"t": -1.0}, "`sqrt(t)` has no finite real value"),
+        ("Ry(sqrt(t))[q]", {"t": 0.0}, "the derivative of `sqrt(t)` by `t` does not exist here:"),
+        ("if log(t) < c then X[q] fi; Ry(s)[q]", {"t": 0.0, "s": 1.0}, "`log(t)` has no finite real value"),
+        (
+            "while c >= 0 do c := 9223372036854775807 * c + c + 4611686018427387904 od; Ry(t)[q]",
+            {"t": 0.0},
+            "counter `c` overflows: ",
+        ),
+        ("c := 7; Ry(w[c])[q]; Ry(t)[q]", {"t": 0.0, "w": [0.0, 0.0]}, "the index of `w[c]` is 7"),
+        ("c := 1 div c; Ry(t)[q]", {"t": 0.0}, "`1 div c` divides by zero."),
+    ],
+)
+def test_what_has_no_value_is_an_error_with_its_place(
+    text: str, params: dict[str, object], message: str
+) -> None:
+    names = "t" + (", s" if "s" in params else "") + (", w[2]" if "w" in params else "")
+    program = parse(f"qubit: q para: {names} count: c {text}")
+    with pytest.raises(EvaluationError) as caught:
+        PureStateEngine(program).gradients(
+            [resolve(program, params)], [parse_observable("Z[q]")], program.trainable
+        )
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("<text>:1:")
+
+
+def test_a_second_derivative_may_be_missing_where_the_first_exists() -> None:
+    program, observable, params = prepared("qubit: q para: t Ry(t^1.5)[q]; H[q]", "Z[q]", t=0.0)
+    engine = PureStateEngine(program)
+    engine.gradients([params], [observable], ("t",))
+    with pytest.raises(EvaluationError) as caught:
+        engine.curvature(params, [observable], ("t",), np.eye(1))
+    assert "the second derivative of `t^1.5` by `t` and `t` does not exist here" in str(caught.value)
+
+
+def test_a_derivative_is_only_missed_where_it_is_asked_for() -> None:
+    program, observable, params = prepared(
+        "qubit: q para: s, t Ry(sqrt(t))[q]; Rx(s)[q]", "Z[q]", s=0.5, t=0.0
+    )
+    _, gradients = PureStateEngine(program).gradients([params], [observable], ["s"])
+    assert_close(gradients[0, 0], [-math.sin(0.5)])
+
+
+@pytest.mark.parametrize(("qubits", "size"), [(40, "3.28e+04 GiB"), (2000, "about 2^1975 GiB")])
+def test_a_register_too_large_is_refused_before_anything_is_allocated(qubits: int, size: str) -> None:
+    program = parse(f"qubit: q[{qubits}] para: t Ry(t)[q[0]]")
+    with pytest.raises(ResourceError) as caught:
+        PureStateEngine(program).values([{"t": 0.1}], [parse_observable("Z[q[0]]")])
+    assert f"The pure-state engine needs {size} for 2 pure states on {qubits} qubits" in str(caught.value)
+    assert "Raise it (qd.expectation(…, max_memory=bytes)), use fewer qubits" in str(caught.value)
+    assert "f.estimate(params, shots=…), --shots on the command line" in str(caught.value)

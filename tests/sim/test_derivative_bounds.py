@@ -1,0 +1,285 @@
+"""Derivative bounds of programs against the truth, with E[N] and w by brute force."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from reference.flow_walk import FlowWalk, Place
+from reference.precision import is_extended
+from reference.truth import TooLong, truth
+from strategies import cases
+
+from qdiff.errors import EvaluationError, QdiffError
+from qdiff.lang import expr as ex
+from qdiff.lang.expr import Number, Parameter
+from qdiff.lang.gates import record
+from qdiff.lang.observable import Observable
+from qdiff.lang.text.observable_text import parse_observable
+from qdiff.lang.text.parser import parse
+from qdiff.lang.tree import Program
+from qdiff.sim.derivative_bounds import (
+    DerivativeBounds,
+    OccurrenceBounds,
+    degree,
+    derivative_bounds,
+    frequency,
+)
+from qdiff.sim.flow import Apply, SmallGate, Toss, lower
+
+pytestmark = pytest.mark.skipif(not is_extended(), reason="this platform has no extended precision")
+
+MOST_PLACES, MOST_VISITS = 60, 200
+
+
+@dataclass
+class BruteForce:
+    """E[N] and w by running the lowered program from every place and enough states."""
+
+    program: Program
+    factor: float = 1.0  # another one than 1 is wrong
+
+    def occurrences_to_come(self, parameters: Mapping[str, float], wrt: str) -> OccurrenceBounds:
+        start = FlowWalk(lower(self.program), parameters).start()
+        expected = self.followed(parameters, wrt, start)
+        w = max((self.largest(parameters, wrt, p) for p in self.after(parameters, wrt)), default=0.0)
+        return OccurrenceBounds(self.factor * expected + 1e-9, self.factor * w + 1e-9)
+
+    def after(self, parameters: Mapping[str, float], wrt: str) -> list[Place]:
+        """The places just after a primitive that contains the parameter, whatever the state is."""
+        walk = FlowWalk(lower(self.program), parameters)
+        flow = walk.flow
+        dimension = 1 << len(self.program.qubits)
+        mixed = np.eye(dimension, dtype=complex) / dimension
+        pending, seen, found = list(walk.start()), set(), {}
+        while pending:
+            place = pending.pop()
+            if place in seen or place[0] < 2:  # the end and the abort
+                continue
+            seen.add(place)
+            if len(seen) > MOST_PLACES:
+                raise TooLong("too many places")
+            following = [after for after, _ in walk.after(*place, mixed, 1.0)]
+            pending += following
+            match flow.instructions[place[0]]:
+                case Apply(gate=gate) if wrt in self.read(flow.gates[gate].expression, walk):
+                    found |= dict.fromkeys(following)
+                case Toss(expression=index) if wrt in self.read(index, walk):
+                    found |= dict.fromkeys(following)
+        return list(found)
+
+    def read(self, index: int, walk: FlowWalk) -> frozenset[str]:
+        return walk.flow.expressions[index].parameters() if index >= 0 else frozenset()
+
+    def largest(self, parameters: Mapping[str, float], wrt: str, place: Place) -> float:
+        """‖W‖ at a place, W from its values at enough states: |i>, |i> + |j>, |i> + i|j>."""
+        one = np.eye(1 << len(self.program.qubits))
+
+        def at(vector: np.ndarray) -> float:
+            return self.followed(parameters, wrt, {place: np.outer(vector, vector.conj())})
+
+        w = np.diag([complex(at(e)) for e in one])
+        for i in range(len(one)):
+            for j in range(i):
+                base = (w[i, i] + w[j, j]).real
+                real, imaginary = (at(one[i] + phase * one[j]) - base for phase in (1, 1j))
+                w[i, j] = (real + 1j * imaginary) / 2
+                w[j, i] = w[i, j].conj()
+        return float(np.linalg.eigvalsh(w)[-1])
+
+    def followed(self, parameters: Mapping[str, float], wrt: str, states: dict[Place, np.ndarray]) -> float:
+        walk = FlowWalk(lower(self.program), parameters)
+        for _ in range(MOST_VISITS):
+            states = walk.advance(states)
+            if sum(np.trace(rho).real for rho in states.values()) < 1e-12:
+                return walk.occurrences.get(wrt, 0.0)
+        raise TooLong("too many visits")
+
+
+def check_bounds(
+    program: Program, observable: Observable, params: dict[str, float], name: str, bounds: DerivativeBounds
+) -> None:
+    """Assert that |∂f|, |∂²f| and the bias of differences stay below their bounds."""
+
+    def at(shift: float) -> tuple[np.longdouble, np.longdouble]:
+        found = truth(program, observable, {**params, name: params[name] + shift}, [name])
+        return found.value, found.gradient[name]
+
+    _, slope = at(0.0)
+    assert abs(slope) <= bounds.first * (1 + 1e-12) + 1e-15, "the first derivative exceeds its bound"
+    step = 2.0**-12
+    curvature = (at(step)[1] - at(-step)[1]) / (2 * step)
+    assert abs(curvature) <= bounds.second * 1.001 + 1e-6, "the second derivative exceeds its bound"
+    for h in (0.05, 0.5 * min(bounds.radius, 0.5)):
+        if h > 0 and math.isfinite(bias := bounds.shift_bias(h)):
+            difference = (at(h)[0] - at(-h)[0]) / (2 * h)
+            assert abs(difference - slope) <= bias * (1 + 1e-9) + 1e-14, "the bias exceeds its bound"
+
+
+PROGRAMS = {
+    "cosine": ("Ry(t)[q]", "Z[q]"),
+    "until 0": ("Ry(t)[q]; while M[q] = 1 do X[r]; q := |0>; Ry(t)[q] od", "Z[r]"),
+    "turned": ("H[q]; while M[q] = 1 do Ry(t/2)[r]; Ry(1.2)[q] od", "Z[r] + X[r]"),
+    "controlled": ("H[q]; C_Ry(3*t)[q][r]; while M[r] = 1 do C_Rx(-t)[q][r]; H[q]; H[r] od", "Z[q]*Y[r]"),
+    "flip": ("while flip(0.5*t) do Ry(1)[q] od", "Z[q]"),
+    "polynomial": ("Ry(t^2 - 0.3*t)[q]; while M[q] = 1 do H[q]; Rx(t^3)[r] od", "Z[r]"),
+    "sine": ("Ry(sin(t))[q]; while M[q] = 1 do H[q]; Rx(exp(t)*u)[r] od", "Z[r]"),
+    "counter": ("for i in 1..3 do c++; Ry(c*t)[q]; if M[q] = 1 then abort fi od", "c*Z[r]"),
+    "phase": ("H[q]; U(t, u, 2*t)[q]; C_P(t)[q][r]; H[q]", "X[q]"),
+    "flip and gate": ("while flip(0.3 + t^2/4) do Ry(t)[q] od", "Z[q]"),
+    "bounded": ("while{3} M[q] = 0 do Ry(t)[q] od", "Z[q]"),
+}
+
+
+def case_of(name: str) -> tuple[Program, Observable, dict[str, float]]:
+    text, observable = PROGRAMS[name]
+    program = parse(f"qubit: q, r para: t, u count: c {text}")
+    return program, parse_observable(observable), {"t": 0.8, "u": 0.6}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs(name: str) -> None:
+    program, observable, params = case_of(name)
+    bounds = derivative_bounds(BruteForce(program), params, observable, "t")
+    assert bounds.complete == (name != "sine")
+    assert math.isfinite(bounds.second)
+    check_bounds(program, observable, params, "t", bounds)
+
+
+@pytest.mark.parametrize("name", ["cosine", "until 0", "phase"])
+def test_numbers_that_are_too_small_are_caught(name: str) -> None:
+    program, observable, params = case_of(name)
+    if name == "cosine":
+        params["t"] = math.pi / 2
+    bounds = derivative_bounds(BruteForce(program, factor=0.05), params, observable, "t")
+    with pytest.raises(AssertionError, match="exceeds its bound"):
+        check_bounds(program, observable, params, "t", bounds)
+
+
+def test_numbers_of_a_loop() -> None:
+    """Fresh each pass: E[N] = 1/cos²(t/2), and after a measured 1 as many still come."""
+    program, observable, params = case_of("until 0")
+    found = BruteForce(program).occurrences_to_come(params, "t")
+    assert (found.expected, found.to_come) == pytest.approx((1 / math.cos(0.4) ** 2,) * 2)
+    bounds = derivative_bounds(BruteForce(program), params, observable, "t")
+    n = found.expected
+    assert bounds.gates == pytest.approx((1,))
+    assert bounds.second == pytest.approx(n * (1 + 2 * n))
+    assert bounds.radius == pytest.approx(math.log1p(1 / n))
+    assert bounds.reason == ""
+
+
+@settings(max_examples=15)
+@given(cases(growing=False))
+def test_random_programs(case: tuple[Program, Observable, dict[str, float]]) -> None:
+    program, observable, params = case
+    assume(program.trainable and len(program.qubits) <= 2)
+    name = program.trainable[0]
+    try:
+        bounds = derivative_bounds(BruteForce(program), params, observable, name)
+        check_bounds(program, observable, params, name, bounds)
+    except (TooLong, EvaluationError):
+        assume(False)
+
+
+class Unproved(BruteForce):
+    """Knows E[N] only."""
+
+    def occurrences_to_come(self, parameters: Mapping[str, float], wrt: str) -> OccurrenceBounds:
+        return OccurrenceBounds(2.0, math.inf, "there is a trap")
+
+
+def test_a_uniform_bound_is_taken_where_there_is_one() -> None:
+    program = parse("qubit: q para: t count: c while flip(0.5) do Ry(t*c)[q]; Rz(t)[q]; c++ od")
+    bounds = derivative_bounds(Unproved(program), {"t": 1.0}, parse_observable("Z[q]"), "t")
+    assert bounds.occurrences.expected == 2
+    assert bounds.occurrences.to_come == pytest.approx(4)
+    assert bounds.first == math.inf
+    assert bounds.reason == (
+        "a derivative of `t*c` by `t` is not bounded over the values that its counters may have"
+    )
+
+
+def test_a_trap() -> None:
+    program = parse("qubit: q para: t Ry(t)[q]; while M[q] = 1 do Rz(t)[q] od")
+    bounds = derivative_bounds(Unproved(program), {"t": 1.0}, parse_observable("Z[q]"), "t")
+    assert bounds.first == pytest.approx(2)
+    assert bounds.second == math.inf
+    assert bounds.reason == "there is a trap"
+
+
+def test_growing_observables() -> None:
+    program = parse("qubit: q para: t count: c while flip(0.5*t) do c++ od")
+    found = partial(derivative_bounds, Unproved(program), {"t": 1.0}, name="t")
+    bounds = found(observable=parse_observable("c"))
+    assert bounds.first == math.inf
+    assert bounds.reason == "the observable is not bounded: too many values of `c` can be reached"
+    assert math.isfinite(found(observable=parse_observable("P1[q]")).second)
+
+
+def test_reason_of_orders() -> None:
+    program, observable, params = case_of("sine")
+    bounds = derivative_bounds(BruteForce(program), params, observable, "t", orders=3)
+    assert math.isfinite(bounds.order(3))
+    assert bounds.order(4) == bounds.shift_bias(0.01) == math.inf
+    assert bounds.reason == "an angle or probability is no polynomial in `t`: 3 orders are bounded"
+
+
+def test_a_derivative_that_does_not_exist() -> None:
+    program = parse("qubit: q para: t Ry(sqrt(t))[q]")
+    bounds = derivative_bounds(BruteForce(program), {"t": 0.0}, parse_observable("Z[q]"), "t")
+    assert bounds.first == math.inf
+    assert "a derivative of `sqrt(t)` by `t` is not bounded" in bounds.reason
+
+
+def test_too_many_meeting_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qdiff.sim.derivative_bounds.LARGEST_GRAPH", 1)
+    program, observable, params = case_of("until 0")
+    bounds = derivative_bounds(BruteForce(program), params, observable, "t")
+    assert bounds.first == math.inf
+    assert bounds.reason == "there are more than 1 meeting points"
+
+
+def test_refusals() -> None:
+    program = parse("qubit: q para: t, n if n < 1 then Ry(t)[q] fi")
+    found = partial(derivative_bounds, BruteForce(program), {"t": 1.0, "n": 0.0}, parse_observable("Z[q]"))
+    with pytest.raises(QdiffError, match=r"^There is no parameter `x`\. Declared: t, n\.$"):
+        found("x")
+    with pytest.raises(QdiffError, match=r"^`n` is compared in a condition: f may jump"):
+        found("n")
+
+
+@pytest.mark.parametrize(
+    ("name", "controls", "expected"),
+    [("Ry", 0, 1), ("Ry", 0b10, 1), ("P", 0, 1), ("P", 0b10, 1), ("Rzz", 0, 1), ("R_XY", 0b100, 1)],
+)
+def test_frequencies(name: str, controls: int, expected: float) -> None:
+    gate = record(name)
+    assert frequency(SmallGate(gate, 0, tuple(range(gate.targets)), controls)) == pytest.approx(expected)
+
+
+t, w = Parameter("t"), ex.ParameterElement("w", 2, ex.Counter("c"))
+
+
+@pytest.mark.parametrize(
+    ("expression", "by_t", "by_w"),
+    [
+        (ex.Pi(), 0, 0),
+        (ex.multiply(Number(3), t, t), 2, 0),
+        (ex.add(ex.Power(t, Number(3)), ex.negate(w)), 3, 1),
+        (ex.divide(t, Number(4)), 1, 0),
+        (ex.divide(Number(1), t), math.inf, 0),
+        (ex.Call("sin", w), 0, math.inf),
+        (ex.Power(t, Number(0)), 0, 0),
+        (ex.Power(t, Number(0.5)), math.inf, 0),
+        (ex.multiply(ex.Call("cos", w), t), 1, math.inf),
+    ],
+    ids=str,
+)
+def test_degrees(expression: ex.Expr, by_t: float, by_w: float) -> None:
+    assert (degree(expression, "t"), degree(expression, "w[1]")) == (by_t, by_w)

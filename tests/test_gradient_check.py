@@ -1,0 +1,215 @@
+"""The check of derivatives: what it compares, and that it catches engines that are wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from exact_reference import ReferenceEngine
+from helpers import assert_close
+from hypothesis import given, settings
+from strategies import cases
+
+import qdiff as qd
+from qdiff.errors import EvaluationError, ParameterError, QdiffError
+from qdiff.gradient_check import difference, extrapolated
+from qdiff.lang.observable import Observable
+from qdiff.sim.exact import Floats, Parameters
+
+TEXT = (
+    "qubit: q, r para: t, w[2], n count: c Ry(t)[q]; CNOT[q, r]; Rx(w[0]*w[1])[r]; "
+    "while M[q] = 1 do c++; q := |0>; Ry(t/2)[q] od; if c < n then H[r] fi"
+)
+AT = {"t": 1.1, "w": [0.3, 0.8], "n": 2}
+
+
+def objective(engine: type[ReferenceEngine] = ReferenceEngine, text: str = TEXT) -> qd.Objective:
+    program = qd.parse(text)
+    return qd.expectation(program, "c + Z[r]", engine=engine(program))
+
+
+def test_what_is_right_is_found_right() -> None:
+    report = qd.check_grad(objective(), AT)
+    assert report.ok
+    assert [line.name for line in report.lines] == ["value", "t", "w[0]", "w[1]"]
+    for line, slope in zip(report.lines[1:], objective().grad(AT), strict=True):
+        assert line.ok
+        assert_close(line.by_engine, {"reference": slope})
+        assert abs(line.difference - slope) <= line.uncertainty < 1e-7
+    assert report.notes == ("n: left out, it occurs in a comparison, where the objective may jump.",)
+
+
+def test_the_report_is_a_table() -> None:
+    lines = str(qd.check_grad(objective(), AT, wrt=["w[1]", "n"])).splitlines()
+    assert lines[0].split() == ["reference", "differences", "±"]
+    assert lines[1].split()[0] == "value"
+    assert lines[2].split()[0] == "w[1]"
+    assert lines[3:] == [
+        "note: n: left out, it occurs in a comparison, where the objective may jump.",
+        "all agree",
+    ]
+
+
+@settings(max_examples=10)
+@given(cases(unbounded=False))
+def test_right_engines_pass(case: tuple[qd.Program, Observable, dict[str, float]]) -> None:
+    program, observable, params = case
+    f = qd.expectation(program, observable, engine=ReferenceEngine(program))
+    report = qd.check_grad(f, params)
+    assert report.ok, str(report)
+
+
+# --- Broken engines -------------------------------------------------------------------------------
+
+
+class WrongSlope(ReferenceEngine):
+    """Broken: the derivative by `t` is off by 1e-6, the value is right."""
+
+    name = "wrong slope"
+
+    def gradients(
+        self, rows: Sequence[Parameters], observables: Sequence[Observable], wrt: Sequence[str]
+    ) -> tuple[Floats, Floats]:
+        values, slopes = super().gradients(rows, observables, wrt)
+        if "t" in wrt:
+            slopes[:, :, list(wrt).index("t")] += 1e-6
+        return values, slopes
+
+
+class WrongValue(ReferenceEngine):
+    """Broken: value and derivatives are those of an objective a little larger."""
+
+    name = "wrong value"
+
+    def gradients(
+        self, rows: Sequence[Parameters], observables: Sequence[Observable], wrt: Sequence[str]
+    ) -> tuple[Floats, Floats]:
+        values, slopes = super().gradients(rows, observables, wrt)
+        return values * (1 + 1e-6), slopes * (1 + 1e-6)
+
+
+class NotANumber(ReferenceEngine):
+    """Broken: a derivative is NaN."""
+
+    name = "not a number"
+
+    def gradients(
+        self, rows: Sequence[Parameters], observables: Sequence[Observable], wrt: Sequence[str]
+    ) -> tuple[Floats, Floats]:
+        values, slopes = super().gradients(rows, observables, wrt)
+        return values, slopes * np.nan
+
+
+@pytest.mark.parametrize("broken", [WrongSlope, NotANumber])
+def test_differences_catch_a_wrong_derivative(broken: type[ReferenceEngine]) -> None:
+    report = qd.check_grad(objective(broken), AT)
+    assert not report.ok
+    bad = [line for line in report.lines if not line.ok]
+    assert bad[0].name == "t"
+    assert bad[0].remark.startswith(
+        "differences disagree by" if broken is WrongSlope else "engines differ by"
+    )
+    assert str(report).endswith(
+        "DISAGREEMENT in t" if broken is WrongSlope else "DISAGREEMENT in t, w[0], w[1]"
+    )
+    assert bad[0].remark in str(report)
+
+
+@pytest.mark.parametrize("broken", [WrongSlope, WrongValue, NotANumber])
+def test_engines_catch_one_another(broken: type[ReferenceEngine]) -> None:
+    f = objective()
+    report = qd.check_grad(f, AT, engines=[f.engines.chosen, broken(f.program)])
+    assert not report.ok
+    assert list(report.lines[0].by_engine) == ["reference", broken.name]
+    assert report.lines[0].ok == (broken is not WrongValue)
+    assert not report.lines[1].ok
+    assert "engines differ by" in report.lines[1].remark
+
+
+def test_an_engine_that_gives_no_answer_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing(ReferenceEngine):
+        name = "branching"
+
+        def gradients(self, *_: object) -> tuple[Floats, Floats]:  # type: ignore[override]
+            raise EvaluationError("too many branches")
+
+    monkeypatch.setattr(
+        "qdiff.sim.engines._make",
+        lambda name, program, memory: (Refusing if name == "branching" else ReferenceEngine)(program),
+    )
+    f = qd.expectation(qd.parse("qubit: q para: t Ry(t)[q]; if M[q] = 1 then X[q] fi; Ry(t)[q]"), "Z[q]")
+    report = qd.check_grad(f, [0.4])
+    assert report.ok
+    assert report.notes == ("branching: no answer. too many branches",)
+    with pytest.raises(EvaluationError, match="too many branches"):
+        qd.check_grad(f, [0.4], engines=["branching"])
+
+
+def test_engines_that_would_work_too_long_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qdiff.sim.engines._make", lambda name, program, memory: ReferenceEngine(program))
+    f = qd.expectation(qd.parse("qubit: q para: t Ry(t)[q]; while M[q] = 1 do Ry(t)[q] od"), "1")
+    [note] = qd.check_grad(f, [1.0]).notes
+    assert note.startswith("engine left out, branching: work unknown")
+
+
+# --- Differences ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "slope"),
+    [(math.exp, math.exp(0.7)), (lambda x: math.sin(20 * x), 20 * math.cos(14)), (lambda x: x**3, 1.47)],
+)
+def test_differences_are_within_their_uncertainty(function: Callable[[float], float], slope: float) -> None:
+    steps = np.array([0.05 / 2**level for level in range(6)])
+    ahead, behind = (np.array([function(0.7 + sign * h) for h in steps]) for sign in (1, -1))
+    found, uncertainty = extrapolated(ahead, behind, steps)
+    assert abs(found - slope) <= uncertainty < 1e-4
+
+
+def test_a_kink_is_uncertain() -> None:
+    steps = np.array([0.05 / 2**level for level in range(6)])
+    ahead, behind = (np.array([abs(1e-4 + sign * h) for h in steps]) for sign in (1, -1))
+    _, uncertainty = extrapolated(ahead, behind, steps)
+    assert uncertainty > 1e-4
+
+
+def test_near_the_end_of_a_domain_steps_are_smaller() -> None:
+    f = objective(text="qubit: q, r para: p count: c if flip(p) then c := 3 fi; if flip(p^2) then c++ fi")
+    found = difference(f, {"p": 0.99}, "p")
+    assert found is not None
+    assert abs(found[0] - (3 + 2 * 0.99)) <= found[1] < 1e-6
+    assert difference(f, {"p": 1.0}, "p") is None
+    line = qd.check_grad(f, {"p": 1.0}).lines[1]
+    assert (line.ok, line.remark) == (True, "no differences: the objective has no value nearby")
+    assert math.isnan(line.difference)
+
+
+# --- What it is asked -----------------------------------------------------------------------------
+
+
+def test_derived_objectives_are_checked_too() -> None:
+    f = objective()
+    assert qd.check_grad(f.variance, AT).ok
+    assert not qd.check_grad(objective(WrongSlope).given_termination, AT).ok
+
+
+def test_without_parameters() -> None:
+    report = qd.check_grad(objective(text="qubit: q, r count: c H[q]"))
+    assert [line.name for line in report.lines] == ["value"]
+    assert report.ok
+
+
+def test_what_does_not_fit() -> None:
+    f = objective()
+    with pytest.raises(
+        ParameterError, match=r"takes an objective with one value, such as f\[0\]; got Vector"
+    ):
+        qd.check_grad(qd.expectation(f.program, ["c"]), AT)  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="no value for n"):
+        qd.check_grad(f, {"t": 1, "w": [0, 0]})
+    with pytest.raises(ParameterError, match="wrt: 's' is not a parameter"):
+        qd.check_grad(f, AT, wrt="s")
+    with pytest.raises(QdiffError, match="There is no engine `nobody`"):
+        qd.check_grad(f, AT, engines=["nobody"])
