@@ -31,7 +31,7 @@ def chain_forward(sweeps: Sweeps, steps: MatrixSteps, chain: Segment, states: Fi
     states.mark(list(vertices))
     for leaf, (matrix, moment) in enumerate(zip(parts, moments, strict=True)):
         last = leaf == chain.leaf
-        leaving = (y[-1:] if last else y) @ matrix
+        leaving = _times(y[-1:] if last else y, matrix)
         if moment:
             leaving = sweeps.moved(leaving, moment, None)
         targets = [sweeps.graph.targets[v][leaf] for v in (vertices[-1:] if last else vertices)]
@@ -54,7 +54,7 @@ def chain_backward(
         found = observables.array[targets]
         if moment:
             found = sweeps.moved(found, moment, None, adjoint=True)
-        a[-1 if last else 0 :] += found @ matrix.swapaxes(-1, -2)
+        a[-1 if last else 0 :] += _times(found, matrix.swapaxes(-1, -2))
     for i, v in enumerate(vertices if sources else ()):
         if v in sources:
             a[i] += sources[v]
@@ -69,7 +69,7 @@ def _scan(sweeps: Sweeps, y: Reals, matrix: Reals, moment: int, *, adjoint: bool
     power = sweeps.graph.moments[moment]
     stride = 1
     while stride < len(y):
-        moved = y[:-stride] @ step
+        moved = _times(y[:-stride], step)
         if moment:
             moved = sweeps.mixed(moved, power.T if adjoint else power)
         y[stride:] += moved
@@ -77,3 +77,10 @@ def _scan(sweeps: Sweeps, y: Reals, matrix: Reals, moment: int, *, adjoint: bool
         if stride < len(y):
             step = step @ step
             power = power @ power
+
+
+def _times(y: Reals, matrix: Reals) -> Reals:
+    """(vertices, P, C, D²) times (P or 1, D², D²); one product where all vertices share the matrix."""
+    if len(matrix) == 1:
+        return np.asarray(y.reshape(-1, y.shape[-1]) @ matrix[0]).reshape(y.shape)
+    return np.asarray(y @ matrix)

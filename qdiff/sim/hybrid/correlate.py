@@ -146,6 +146,8 @@ def parts(solver: Solver, states: Field, observables: Field, columns: int) -> It
     for trace, vertices in graph.members.items():
         ops = graph.traces[trace].ops
         if isinstance(solver.steps, MatrixSteps):
+            if not solver.steps.kept(trace):
+                continue  # nothing in it depends on a parameter
             leaves = [
                 decode(outer.reshape(solver.rows, -1, d * d), d)
                 for outer in outer_sums(solver, trace, states, observables, columns)

@@ -75,9 +75,10 @@ class Solver:
             sources: observables that are added at vertices on the way.
         """
         sources = sources or {}
-        known = (at_ends.columns,) if isinstance(at_ends, Field) else ()
-        given = (y.shape[1] for y in (*at_ends.values(), *sources.values()))
-        columns = next(iter((*known, *given)), self.moments)
+        if isinstance(at_ends, Field):
+            columns = at_ends.columns
+        else:
+            columns = next((y.shape[1] for y in (*at_ends.values(), *sources.values())), self.moments)
         observables = Field(len(self.graph.stores), (self.rows, columns, self.size), at_ends)
         self.residuals = {}
         for stage in reversed(self.graph.stages):

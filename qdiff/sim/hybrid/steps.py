@@ -203,7 +203,9 @@ class MatrixSteps:
             self._kept[trace] = kept
             coordinates = [encode(leaf) for leaf in leaves]
             rows = max(len(c) for c in coordinates)
-            matrix = np.concatenate([np.broadcast_to(c, (rows, *c.shape[1:])) for c in coordinates], axis=2)
+            if any(len(c) < rows for c in coordinates):  # a leaf that no parameter reaches
+                coordinates = [np.broadcast_to(c, (rows, *c.shape[1:])) for c in coordinates]
+            matrix = np.concatenate(coordinates, axis=2)
             self._matrices[trace] = matrix, np.ascontiguousarray(matrix.swapaxes(1, 2))
         return self._matrices[trace]
 
