@@ -24,6 +24,7 @@ from qdiff.objective import Objective, VectorObjective, expectation
 from qdiff.proved_bounds import derivative_bounds
 from qdiff.sampling import Samples, sample
 from qdiff.sim.analysis import Analysis
+from qdiff.sim.majorants import DerivativeBounds
 from qdiff.train import LBFGSB, Adam, GradientDescent, TrainingResult, maximize, minimize
 
 __version__ = "0.1.0"
@@ -35,6 +36,7 @@ __all__ = [
     "Adam",
     "Analysis",
     "BatchError",
+    "DerivativeBounds",
     "Estimate",
     "GradientCheck",
     "GradientDescent",

@@ -198,8 +198,3 @@ def _taylor(derivatives: tuple[float, ...], order: int) -> Series:
 def _times(a: float, b: float) -> float:
     """a · b, where nothing times anything is nothing."""
     return a * b if a and b else 0.0
-
-
-def affine_bounds(norm: float, expected: float, to_come: float, frequency: float) -> DerivativeBounds:
-    """Return the bounds for angles affine in θ: y = e^{Ωx} - 1 with one frequency Ω (times |∂a/∂θ|)."""
-    return DerivativeBounds(norm, OccurrenceBounds(expected, to_come), gates=(frequency,))

@@ -8,10 +8,15 @@ import mpmath
 import pytest
 
 from qdiff.errors import QdiffError
-from qdiff.sim.majorants import DerivativeBounds, OccurrenceBounds, affine_bounds
+from qdiff.sim.majorants import DerivativeBounds, OccurrenceBounds
 
 mp = mpmath.MPContext()
 mp.dps = 40
+
+
+def affine_bounds(norm: float, expected: float, to_come: float, frequency: float) -> DerivativeBounds:
+    """Angles affine in θ: y = e^{Ωx} - 1 with one frequency Ω."""
+    return DerivativeBounds(norm, OccurrenceBounds(expected, to_come), gates=(frequency,))
 
 
 def test_one_gate() -> None:

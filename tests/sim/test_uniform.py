@@ -225,22 +225,29 @@ def test_ways_that_cannot_be_taken_are_not() -> None:
 
 
 def test_an_error_ends_a_run() -> None:
-    flow, bound = bound_of("if 1/c > 0 then skip fi; k := 1 div 0; while M[q] = 0 do skip od")
-    assert bound.passes < 2
-    assert flow.meeting
+    _, bound = bound_of("if 1/c > 0 then skip fi; k := 1 div 0; while M[q] = 0 do skip od")
+    assert 1 <= bound.passes < 2  # the start, and nothing after the error
 
 
-@settings(max_examples=60)
-@given(cases())
-def test_random_programs(case: tuple[Program, Observable, dict[str, float]]) -> None:
-    program, _, params = case
-    flow = lower(program)
-    bound = uniform_bound(flow, params, work=2e8)
-    if math.isfinite(bound.passes):
-        try:
-            check_uniform(flow, params, bound, most=3)
-        except EvaluationError:
-            return
+def test_random_programs() -> None:
+    proved: list[bool] = []
+
+    @settings(max_examples=60)
+    @given(cases())
+    def check(case: tuple[Program, Observable, dict[str, float]]) -> None:
+        program, _, params = case
+        flow = lower(program)
+        bound = uniform_bound(flow, params, work=2e8)
+        checked = math.isfinite(bound.passes)
+        if checked:
+            try:
+                check_uniform(flow, params, bound, most=3)
+            except EvaluationError:
+                checked = False
+        proved.append(checked)
+
+    check()
+    assert sum(proved) >= len(proved) / 2
 
 
 def test_a_bound_that_is_too_small_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

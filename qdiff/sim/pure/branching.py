@@ -138,7 +138,6 @@ class BranchingEngine:
 
     def analyze(self, parameters: Parameters, observable: Observable, wrt: Sequence[str]) -> Analysis:
         """Return what is known of the program and of the accuracy of value and derivatives."""
-        read = _Read(self.program, [observable])
         found = Followed(dimension=1 << len(self.program.qubits))
         ended = 0.0
 
@@ -161,7 +160,7 @@ class BranchingEngine:
         found.left_by_value = alone.left
         found.merged = max(found.merged, alone.merged)
         found.beyond = frozenset().union(*(self.flow.expressions[e].parameters() for e in frontier.beyond))
-        if observable.counters and read.varies:
+        if observable.counters:
             found.unbounded = "the observable grows with a counter on runs that were not followed"
         reason = f"{len(frontier.nodes)} distinct branches were followed; {WHOLE}"
         if frontier.merged:
@@ -265,11 +264,6 @@ class _Read:
         self.program = program
         self.observables = observables
         self.known: dict[Store, list[Masks]] = {}
-
-    @property
-    def varies(self) -> bool:
-        """Whether a value depends on counters."""
-        return any(o.counters for o in self.observables)
 
     def masks(self, store: Store) -> list[Masks]:
         """The observables at a store."""

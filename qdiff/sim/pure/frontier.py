@@ -106,7 +106,7 @@ class Frontier:
         self.trapped = self.left = self.left_carried = self.drift = self.longest = 0.0
         self.beyond: set[int] = set()
         self.for_ever: set[Place] = set()  # passed infinitely often by what never ends
-        self.states = self.most_states = 0
+        self.states = 0
         self.known: dict[int, Matrices] = {}
         self.waiting = Waiting(self.along)
         self.progress = Progress(course, 1 + (1 << self.qubits) // STEP_DIMENSION)
@@ -433,7 +433,6 @@ class Frontier:
     def _state(self) -> Floats:
         """A new state, once there is room for it, and for its counterpart on the way back."""
         self.states += 1
-        self.most_states = max(self.most_states, self.states)
         each = (1 + self.along) * (2 if self.keep else 1)
         require(each * self.states + 2, 0, self.qubits, self.max_memory, "branching", "measure less")
         return np.empty((1, 2, 1 << self.qubits))

@@ -54,11 +54,6 @@ class Plan:
     values: Complexes
 
     @property
-    def length(self) -> int:
-        """How many gates it applies."""
-        return len(self.ops)
-
-    @property
     def table(self) -> tuple[Ints, Ints, Ints, Ints]:
         """The arguments that say where the gates act."""
         return self.ops, self.low, self.width, self.numbers

@@ -193,4 +193,4 @@ def test_numba_is_loaded_when_an_engine_runs_and_not_before() -> None:
 
 def test_identity_gates_are_left_out() -> None:
     gates: list[Any] = [SmallGate(record("I"), -1, (0,), 0), SmallGate(record("X"), -1, (0,), 0)]
-    assert Shapes(gates, 2).plan([(0, 0), (1, 1), (0, 0)]).length == 1
+    assert len(Shapes(gates, 2).plan([(0, 0), (1, 1), (0, 0)]).ops) == 1
