@@ -162,9 +162,9 @@ def peak_memory(call: str) -> float:
 
 def krylov_figures() -> Iterator[Figure]:
     """Applications of a loop that one solve takes."""
-    for fresh in (4, 1):
+    for qubits, fresh in ((9, 4), (6, 1)):  # with fewer unknowns at the cut a loop is solved densely
         for radius, goal in ((0.9, 15), (0.99, 25), (0.999, 40)):
-            workload = workloads.seeded_loop(radius=radius, fresh=fresh)
+            workload = workloads.seeded_loop(qubits=qubits, radius=radius, fresh=fresh)
             yield Figure(
                 f"{workload.name}: Krylov applications",
                 "",

@@ -17,9 +17,9 @@ from qdiff.errors import QdiffError, ResourceError, did_you_mean, listed
 from qdiff.lang.observable import constant
 from qdiff.lang.parameters import resolve
 from qdiff.lang.tree import Program
-from qdiff.sim.choice import size_text
 from qdiff.sim.engines import Engines
 from qdiff.sim.exact import DEFAULT_MEMORY, ExactEngine, Mixture, Store
+from qdiff.sim.sizes import size_text
 
 SHOWN = 8
 ROUNDING = 1e-12  # a difference of probabilities below this is rounding
@@ -147,14 +147,19 @@ def state(
     max_memory: int = DEFAULT_MEMORY,
     engine: str | ExactEngine | None = None,
 ) -> HybridState:
-    """Return the exact state in which a program ends, by values of its counters.
+    """Return the exact state in which a program ends, {σ: ρ_σ} by values of its counters.
 
     Args:
-        params: as for an objective.
+        params: as for an objective (angles in radians).
         max_memory: bytes that exact states may take; 4 GiB where it is left out.
         engine: as for `qd.expectation`.
 
+    Returns:
+        For each store σ a `Mixture`, complex (2ⁿ, 2ⁿ) with the trace P(a run ends with σ); what
+        aborts or never ends is in `.aborted` and `.lost`.
+
     Raises:
+        QdiffError: no `Program`, an unknown engine.
         ParameterError: values missing, unknown, not finite, or of the wrong size.
         EvaluationError: something has no value where a run comes.
         ResourceError: the exact states do not fit in memory.

@@ -17,7 +17,7 @@ import numpy as np
 
 from qdiff.errors import ParameterError, QdiffError, ResourceError, listed
 from qdiff.lang.parameters import expand, resolve
-from qdiff.objective.scalar import Scalar, differentiated
+from qdiff.objective.scalar import Objective, differentiated
 from qdiff.sim.exact import ExactEngine, Floats, Parameters
 
 AGREEMENT = 1e-9  # of exact answers, relative to 1 or to their size
@@ -26,7 +26,7 @@ FIRST_STEPS = (0.05, 0.05 / 16, 0.05 / 256)  # the next where f has no value tha
 HALVINGS = 6
 DIFFERENCES = "differences"
 VALUE = "value"
-MOST_OPERATIONS = 1e10  # an engine that would need more is not asked unless it is the chosen one
+MOST_OPERATIONS = 1e9  # a few seconds; an engine that would need more is asked if it is chosen or named
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class GradientCheck:
 
 
 def check_grad(
-    f: Scalar,
+    f: Objective,
     params: object = None,
     wrt: object = None,
     *,
@@ -108,7 +108,7 @@ def check_grad(
     Raises:
         QdiffError: what `f.value_and_grad` raises; engines that were named and cannot answer.
     """
-    if not isinstance(f, Scalar):
+    if not isinstance(f, Objective):
         raise ParameterError(f"The check takes an objective with one value, such as f[0]; got {f!r}.")
     values = resolve(f.program, params)
     names, notes = _differentiable(f, wrt)
@@ -124,26 +124,54 @@ def check_grad(
         answers[name] = (float(found[0, 0]), slopes[0, 0])
     value_line = _compared(VALUE, {name: value for name, (value, _) in answers.items()}, None)
     lines = [value_line]
-    for i, name in enumerate(names):
+    for i, (name, found_by_values) in enumerate(differences(f, values, names).items()):
         by_engine = {engine: float(slopes[i]) for engine, (_, slopes) in answers.items()}
-        lines.append(_compared(name, by_engine, difference(f, values, name)))
+        lines.append(_compared(name, by_engine, found_by_values))
     return GradientCheck(tuple(lines), tuple(notes))
 
 
-def difference(f: Scalar, parameters: Parameters, name: str) -> tuple[float, float] | None:
-    """Return ∂f/∂name by extrapolated differences and its uncertainty; None where f ends nearby."""
+def differences(
+    f: Objective, parameters: Parameters, names: Sequence[str]
+) -> dict[str, tuple[float, float] | None]:
+    """Return ∂f/∂name by extrapolated differences and its uncertainty; None where f ends nearby.
+
+    All values are asked for at once; only where one of them does not exist, those of every parameter
+    alone, with smaller steps where that is needed.
+    """
+    together = _differences(f, parameters, names, FIRST_STEPS[0])
+    if together is not None:
+        return together
+    return {name: _alone(f, parameters, name) for name in names}
+
+
+def _alone(f: Objective, parameters: Parameters, name: str) -> tuple[float, float] | None:
     for first in FIRST_STEPS:
-        steps = [first / 2**level for level in range(HALVINGS)]
-        shifts = [sign * step for step in steps for sign in (1, -1)]
-        rows = [{**parameters, name: parameters[name] + shift} for shift in shifts]
-        try:
-            values = f.chain.values(rows)[:, 0].reshape(HALVINGS, 2)
-        except ResourceError:
-            raise
-        except QdiffError:
-            continue
-        return extrapolated(values[:, 0], values[:, 1], np.array(steps))
+        found = _differences(f, parameters, [name], first)
+        if found is not None:
+            return found[name]
     return None
+
+
+def _differences(
+    f: Objective, parameters: Parameters, names: Sequence[str], first: float
+) -> dict[str, tuple[float, float] | None] | None:
+    """The differences with steps from `first` on; None where f has no value at one of them."""
+    steps: Floats = np.array([first / 2**level for level in range(HALVINGS)])
+    rows = [
+        {**parameters, name: parameters[name] + sign * step}
+        for name in names
+        for step in steps.tolist()
+        for sign in (1, -1)
+    ]
+    try:
+        values = f.chain.values(rows)[:, 0].reshape(len(names), HALVINGS, 2)
+    except ResourceError:
+        raise
+    except QdiffError:
+        return None
+    return {
+        name: extrapolated(found[:, 0], found[:, 1], steps) for name, found in zip(names, values, strict=True)
+    }
 
 
 def extrapolated(ahead: Floats, behind: Floats, steps: Floats) -> tuple[float, float]:
@@ -161,7 +189,7 @@ def extrapolated(ahead: Floats, behind: Floats, steps: Floats) -> tuple[float, f
     return best, uncertainty
 
 
-def _differentiable(f: Scalar, wrt: object) -> tuple[tuple[str, ...], list[str]]:
+def _differentiable(f: Objective, wrt: object) -> tuple[tuple[str, ...], list[str]]:
     """The names to check, and notes on those that are left out."""
     program = f.program
     asked = program.parameters if wrt is None else expand(wrt, program.parameters)
@@ -176,7 +204,7 @@ def _differentiable(f: Scalar, wrt: object) -> tuple[tuple[str, ...], list[str]]
 
 
 def _engines(
-    f: Scalar, wanted: Sequence[str | ExactEngine] | None, notes: list[str]
+    f: Objective, wanted: Sequence[str | ExactEngine] | None, notes: list[str]
 ) -> dict[str, ExactEngine]:
     if wanted is not None:
         made = [f.engines.named(engine) if isinstance(engine, str) else engine for engine in wanted]
@@ -187,7 +215,9 @@ def _engines(
         if candidate.name in found or candidate.refusal:
             continue
         if not candidate.fits(f.engines.max_memory) or not candidate.operations <= MOST_OPERATIONS:
-            notes.append(f"engine left out, {candidate}.")
+            long = MOST_OPERATIONS < candidate.operations < math.inf
+            why = "; that would take long, it answers if it is named: engines=[…]" if long else ""
+            notes.append(f"engine left out, {candidate}{why}.")
             continue
         found[candidate.name] = f.engines.named(candidate.name)
     return found

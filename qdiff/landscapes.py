@@ -14,7 +14,7 @@ from qdiff.errors import BatchError, ParameterError, did_you_mean, listed
 from qdiff.lang.parameter_values import is_sequence
 from qdiff.lang.parameters import resolve
 from qdiff.lang.tree import Program
-from qdiff.objective import Scalar
+from qdiff.objective import Objective
 from qdiff.plot.curves import checked_curve, enlarged, plot_curve
 from qdiff.plot.figure import value_label
 from qdiff.plot.run import Run
@@ -81,16 +81,18 @@ class Landscape:
 
 
 def landscape(
-    f: Scalar,
+    f: Objective,
     names: str | Sequence[str],
     values: Any = None,
     params: Mapping[str, object] | None = None,
     run: Run | None = None,
 ) -> Landscape:
-    """Evaluate an objective along one parameter, or on a grid over two.
+    """Evaluate an objective along one parameter, θ ↦ f(θ), or on a grid over two: float (m,) or (m_0, m_1).
 
         qd.landscape(f, "t").plot("curve.png")
         qd.landscape(f, ("t", "u"), values=((0, 3, 50), np.linspace(1, 2, 9)), params={"w": [1, 2]})
+
+    Derivatives come along; angles are in radians.
 
     Args:
         f: an objective with one value.
@@ -106,8 +108,15 @@ def landscape(
     Raises:
         ParameterError: names or values that do not fit.
         BatchError: points without a value; it names them and holds the others' values.
+
+    Example:
+        >>> import qdiff as qd
+        >>> f = qd.expectation(qd.parse("qubit: q  para: t  Ry(t)[q]"), "Z[q]")
+        >>> curve = qd.landscape(f, "t", values=[0.25, 0.5, 1])
+        >>> curve.values.round(6).tolist(), curve.gradients[:, 0].round(6).tolist()
+        ([0.968912, 0.877583, 0.540302], [-0.247404, -0.479426, -0.841471])
     """
-    if not isinstance(f, Scalar):
+    if not isinstance(f, Objective):
         raise ParameterError(f"A landscape is of an objective with one value, such as f[0]; got {f!r}.")
     wanted = (names,) if isinstance(names, str) else tuple(names)
     _check_names(f.program, wanted)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from qdiff.errors import ParameterError, QdiffError
 from qdiff.lang.parameters import resolve
-from qdiff.objective import Objective, Scalar
+from qdiff.objective import Objective
+from qdiff.objective.quantities import Mean
 from qdiff.sim.choice import HYBRID
 from qdiff.sim.derivative_bounds import CountsOccurrences, DerivativeBounds
 from qdiff.sim.derivative_bounds import derivative_bounds as bounds_by
 
 
-def derivative_bounds(f: Scalar, params: object = None, wrt: object = None) -> dict[str, DerivativeBounds]:
+def derivative_bounds(f: Objective, params: object = None, wrt: object = None) -> dict[str, DerivativeBounds]:
     """Return proved bounds of |∂ᵐf/∂θᵐ| for every parameter θ in `wrt`.
 
     With E[N] the expected number of primitives that contain θ, w the largest expected number still to
@@ -21,7 +20,7 @@ def derivative_bounds(f: Scalar, params: object = None, wrt: object = None) -> d
 
     Args:
         f: the expectation of one observable.
-        params, wrt: as for `f.grad`.
+        params, wrt: as for `f.grad` (angles in radians).
 
     Returns:
         For each parameter `.first`, `.second`, `.order(m)`; `.shift_bias(h)`, a bound of the error of
@@ -30,6 +29,7 @@ def derivative_bounds(f: Scalar, params: object = None, wrt: object = None) -> d
     Raises:
         ParameterError: values missing, unknown, not finite; a parameter that occurs in a comparison.
         ResourceError: the exact states do not fit in memory.
+        QdiffError: the engine of f, handed in as an object, and no other can count occurrences.
 
     Example:
         >>> import qdiff as qd
@@ -38,7 +38,7 @@ def derivative_bounds(f: Scalar, params: object = None, wrt: object = None) -> d
         >>> round(bounds.first, 3), bool(abs(f.grad([0.3])[0]) <= bounds.first)
         (4.0, True)
     """
-    if not isinstance(f, Objective):
+    if not isinstance(f, Objective) or not isinstance(f.quantity, Mean):
         raise ParameterError(f"The bounds are of the expectation of one observable, such as f[0]; got {f!r}.")
     values = resolve(f.program, params)
     engine = _counting(f)
@@ -48,6 +48,6 @@ def derivative_bounds(f: Scalar, params: object = None, wrt: object = None) -> d
 def _counting(f: Objective) -> CountsOccurrences:
     """The engine of the objective if it can tell how often a parameter is met, else the hybrid one."""
     for engine in (f.engines.chosen, f.engines.named(HYBRID)):
-        if hasattr(engine, "occurrences_to_come"):
-            return cast(CountsOccurrences, engine)
+        if isinstance(engine, CountsOccurrences):
+            return engine
     raise QdiffError("No engine of this objective can tell how often a parameter is met.")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import numpy as np
 from reference.derivatives import TangentInterpreter
 from reference.interpreter import expectation, run, statistics
+from richardson import limit
 
 from qdiff.errors import EvaluationError
 from qdiff.lang.observable import Observable
@@ -112,6 +112,4 @@ class ReferenceEngine:
                 )[0]
                 / (2 * h)
             )
-        for order in range(1, 5):
-            table = [finer + (finer - coarser) / (4**order - 1) for coarser, finer in pairwise(table)]
-        return table[0]
+        return np.asarray(limit(table))

@@ -14,7 +14,7 @@ from strategies import cases
 
 import qdiff as qd
 from qdiff.errors import EvaluationError, ParameterError, QdiffError
-from qdiff.gradient_check import difference, extrapolated
+from qdiff.gradient_check import differences, extrapolated
 from qdiff.lang.observable import Observable
 from qdiff.sim.exact import Floats, Parameters
 
@@ -154,6 +154,19 @@ def test_engines_that_would_work_too_long_are_noted(monkeypatch: pytest.MonkeyPa
     assert note.startswith("engine left out, branching: work unknown")
 
 
+def test_engines_that_would_take_long_are_noted_and_answer_if_they_are_named() -> None:
+    gates = "; ".join(f"Ry(t)[q[{i}]]; CNOT[q[{i}], q[{i + 1}]]" for i in range(10))
+    text = f"qubit: q[11] para: t {gates}; if M[q[8]] = 1 then X[q[0]] fi; {gates}; {gates}"
+    f = qd.expectation(qd.parse(text), "Z[q[0]]")
+    report = qd.check_grad(f, [0.4])
+    assert report.ok
+    assert list(report.lines[0].by_engine) == ["branching"]
+    [left_out] = [note for note in report.notes if "hybrid" in note]
+    assert left_out.startswith("engine left out, hybrid: about ")
+    assert left_out.endswith("; that would take long, it answers if it is named: engines=[…].")
+    assert not any("take long" in note for note in qd.check_grad(f, [0.4], engines=["branching"]).notes)
+
+
 # --- Differences ----------------------------------------------------------------------------------
 
 
@@ -177,13 +190,33 @@ def test_a_kink_is_uncertain() -> None:
 
 def test_near_the_end_of_a_domain_steps_are_smaller() -> None:
     f = objective(text="qubit: q, r para: p count: c if flip(p) then c := 3 fi; if flip(p^2) then c++ fi")
-    found = difference(f, {"p": 0.99}, "p")
+    found = differences(f, {"p": 0.99}, ["p"])["p"]
     assert found is not None
     assert abs(found[0] - (3 + 2 * 0.99)) <= found[1] < 1e-6
-    assert difference(f, {"p": 1.0}, "p") is None
+    assert differences(f, {"p": 1.0}, ["p"]) == {"p": None}
     line = qd.check_grad(f, {"p": 1.0}).lines[1]
     assert (line.ok, line.remark) == (True, "no differences: the objective has no value nearby")
     assert math.isnan(line.difference)
+
+
+def test_all_differences_come_from_one_batch_unless_a_value_is_missing() -> None:
+    text = "qubit: q, r para: p, t count: c Ry(t)[q]; if flip(p) then X[q] fi"
+    asked: list[int] = []
+
+    class Counting(ReferenceEngine):
+        def values(self, rows: Sequence[Parameters], observables: Sequence[Observable]) -> Floats:
+            asked.append(len(rows))
+            return super().values(rows, observables)
+
+    f = objective(Counting, text=text)
+    inside = differences(f, {"p": 0.5, "t": 0.3}, ["p", "t"])
+    assert asked == [24]
+    asked.clear()
+    at_the_edge = differences(f, {"p": 1.0, "t": 0.3}, ["p", "t"])
+    assert asked == [24, 12, 12, 12, 12]
+    assert at_the_edge["p"] is None
+    assert inside["t"] is not None
+    assert at_the_edge["t"] is not None
 
 
 # --- What it is asked -----------------------------------------------------------------------------

@@ -52,6 +52,14 @@ def test_modules_say_what_they_hold(module: str) -> None:
     assert importlib.import_module(module).__doc__
 
 
+def test_the_map_names_every_module_that_runs_programs() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    _, _, table = text.partition("## The modules of `qdiff/sim`")
+    named = set(re.findall(r"`([a-z0-9_/]+)`", table.partition("\n## ")[0]))
+    there = {m.removeprefix("qdiff.sim.").replace(".", "/") for m in MODULES if m.startswith("qdiff.sim.")}
+    assert named - {"qdiff/sim"} == there - {"hybrid", "pure"}
+
+
 def with_examples() -> list[str]:
     """The modules whose text holds examples."""
     files = {module: importlib.import_module(module).__file__ or "" for module in MODULES}

@@ -44,7 +44,7 @@ def test_bounds_by_each_parameter(f: qd.Objective) -> None:
 def test_what_has_no_bounds(f: qd.Objective) -> None:
     with pytest.raises(ParameterError, match="There is no derivative by `n`"):
         qd.derivative_bounds(f, AT, wrt="n")
-    with pytest.raises(ParameterError, match=r"of the expectation of one observable, .*; got Derived\(Var"):
+    with pytest.raises(ParameterError, match=r"of the expectation of one observable, .*; got Objective\(Var"):
         qd.derivative_bounds(f.variance, AT)
     with pytest.raises(ParameterError, match="no value for n"):
         qd.derivative_bounds(f, {"t": 1, "u": 2})

@@ -121,7 +121,7 @@ def test_refusals() -> None:
             sample(LOOP, PARAMS, shots=shots)  # type: ignore[arg-type]
     with pytest.raises(QdiffError, match="The seed must be an integer from 0 to 2"):
         sample(LOOP, PARAMS, shots=10, seed=1.5)  # type: ignore[arg-type]
-    with pytest.raises(ParameterError):
+    with pytest.raises(ParameterError, match="no value for "):
         sample(LOOP, {"t": 1.0}, shots=10)
     with pytest.raises(ResourceError, match="One run on 50 qubits needs"):
         sample(parse("qubit: q[50]\nskip"), shots=10)

@@ -13,12 +13,13 @@ from typing import Any, overload
 from qdiff.errors import QdiffError
 from qdiff.lang.observable_input import observable_of
 from qdiff.lang.tree import Program
-from qdiff.objective.scalar import ConditionalObjective, Derived, Objective, Scalar
+from qdiff.objective.quantities import Mean
+from qdiff.objective.scalar import Objective
 from qdiff.objective.vector import VectorObjective
 from qdiff.sim.engines import Engines
 from qdiff.sim.exact import DEFAULT_MEMORY, ExactEngine
 
-__all__ = ["ConditionalObjective", "Derived", "Objective", "Scalar", "VectorObjective", "expectation"]
+__all__ = ["Objective", "VectorObjective", "expectation"]
 
 
 @overload
@@ -81,7 +82,7 @@ def expectation(
         )
     engines = Engines(program, max_memory, engine)
     if not isinstance(observable, list | tuple):
-        return Objective(program, observable_of(program, observable, qubits), engines)
+        return Objective(program, Mean(observable_of(program, observable, qubits)), engines)
     if not observable:
         raise QdiffError("The list of observables is empty.")
     return VectorObjective(program, [observable_of(program, one, qubits) for one in observable], engines)

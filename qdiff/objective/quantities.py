@@ -13,10 +13,11 @@ numbers, arrays with one entry a row, and numbers with error bounds.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,46 +28,55 @@ from qdiff.lang.observable import Observable, constant
 LEAST_PROBABILITY = 1e-12  # below, what is left of a probability is rounding
 
 
-class Quantity(Protocol):
+@dataclass(frozen=True)
+class Quantity(ABC):
     """A function of expectations.
 
     Attributes:
+        observable: what the quantity is about.
         lowest: the value is never below this; what rounding puts below is put there.
     """
 
-    lowest: ClassVar[float]
+    observable: Observable
+    lowest: ClassVar[float] = -math.inf
 
     @property
-    def observable(self) -> Observable:
-        """What the quantity is about."""
-
-    @property
+    @abstractmethod
     def text(self) -> str:
         """Its name, as in "Var(c)"."""
 
     @property
+    @abstractmethod
     def observables(self) -> tuple[Observable, ...]:
         """The O_i."""
 
-    def require(self, m: Sequence[NDArray[np.float64]]) -> None:
+    def variance(self) -> Quantity | None:
+        """The variance of what this is the mean of, None where it is no mean."""
+        return None
+
+    def given_termination(self) -> Quantity | None:
+        """The same of the runs that end, None where this is no mean over all runs."""
+        return None
+
+    def require(self, m: Sequence[NDArray[np.float64]]) -> None:  # noqa: B027 (most have a value always)
         """Raise EvaluationError where the quantity has no value; each m_i is (rows,)."""
 
+    @abstractmethod
     def value(self, m: Sequence[Any]) -> Any:
         """h."""
 
+    @abstractmethod
     def first(self, m: Sequence[Any]) -> Sequence[Any]:
         """The h_i."""
 
+    @abstractmethod
     def second(self, m: Sequence[Any]) -> Mapping[tuple[int, int], Any]:
         """The h_ij with i <= j that are not 0 everywhere."""
 
 
 @dataclass(frozen=True)
-class Mean:
+class Mean(Quantity):
     """E[O]."""
-
-    observable: Observable
-    lowest: ClassVar[float] = -math.inf
 
     @property
     def text(self) -> str:
@@ -76,8 +86,11 @@ class Mean:
     def observables(self) -> tuple[Observable, ...]:
         return (self.observable,)
 
-    def require(self, m: Sequence[NDArray[np.float64]]) -> None:
-        pass
+    def variance(self) -> Variance:
+        return Variance(self.observable)
+
+    def given_termination(self) -> ConditionalMean:
+        return ConditionalMean(self.observable)
 
     def value(self, m: Sequence[Any]) -> Any:
         return m[0]
@@ -90,10 +103,9 @@ class Mean:
 
 
 @dataclass(frozen=True)
-class Variance:
+class Variance(Quantity):
     """E[O²] - E[O]²."""
 
-    observable: Observable
     lowest: ClassVar[float] = 0.0
 
     @property
@@ -103,9 +115,6 @@ class Variance:
     @cached_property
     def observables(self) -> tuple[Observable, ...]:
         return (self.observable, self.observable**2)
-
-    def require(self, m: Sequence[NDArray[np.float64]]) -> None:
-        pass
 
     def value(self, m: Sequence[Any]) -> Any:
         return m[1] - m[0] * m[0]
@@ -118,11 +127,8 @@ class Variance:
 
 
 @dataclass(frozen=True)
-class ConditionalMean:
+class ConditionalMean(Quantity):
     """E[O | the run ends] = E[O] / P, with P the probability that a run ends."""
-
-    observable: Observable
-    lowest: ClassVar[float] = -math.inf
 
     @property
     def text(self) -> str:
@@ -131,6 +137,9 @@ class ConditionalMean:
     @property
     def observables(self) -> tuple[Observable, ...]:
         return (self.observable, constant(1))
+
+    def variance(self) -> ConditionalVariance:
+        return ConditionalVariance(self.observable)
 
     def require(self, m: Sequence[NDArray[np.float64]]) -> None:
         _require_ends(m[1])
@@ -148,10 +157,9 @@ class ConditionalMean:
 
 
 @dataclass(frozen=True)
-class ConditionalVariance:
+class ConditionalVariance(Quantity):
     """E[O²]/P - (E[O]/P)²: the variance of the outcome of a shot that ended."""
 
-    observable: Observable
     lowest: ClassVar[float] = 0.0
 
     @property

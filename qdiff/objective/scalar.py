@@ -1,7 +1,7 @@
 """Objectives: one number as a function of a program's parameters, with derivatives of every kind.
 
-`Objective` is the expectation f(θ) = Σ_σ tr(O(σ) ρ_σ(θ)), `Derived` a function of several, such as a
-variance. Values and derivatives are exact; `Objective.estimate` runs shots instead.
+An `Objective` is the expectation f(θ) = Σ_σ tr(O(σ) ρ_σ(θ)), or a function of several, such as a
+variance (`quantities`). Values and derivatives are exact; `estimate` runs shots instead.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from qdiff.lang.parameters import expand, resolve
 from qdiff.lang.tree import Program
 from qdiff.objective.batch import answer_all, read_rows
 from qdiff.objective.chain import Chain
-from qdiff.objective.quantities import ConditionalMean, ConditionalVariance, Mean, Quantity, Variance
+from qdiff.objective.quantities import Mean, Quantity
 from qdiff.sim.analysis import Analysis
 from qdiff.sim.engines import Engines
 from qdiff.sim.exact import Floats
@@ -27,9 +27,15 @@ if TYPE_CHECKING:
     from qdiff.estimators.estimate import Estimate
     from qdiff.sim.protocol import Backend
 
+DERIVED = "There are f.variance, f.given_termination and f.given_termination.variance of an expectation f."
 
-class Scalar:
-    """What all objectives with one value share.
+
+class Objective:
+    """A number as a function of the parameters. Made by `qd.expectation`.
+
+        f(θ) = Σ_σ tr(O(σ) ρ_σ(θ)),   over all runs, those that abort or never end counting 0
+
+    or, as `f.variance` and `f.given_termination`, a function of several such expectations.
 
     `params` is everywhere a mapping from names to numbers (arrays by name as sequences, or by
     element), or a flat sequence of the trainable parameters when no others are left. `wrt` is a name,
@@ -40,6 +46,15 @@ class Scalar:
             that occurs in a comparison.
         EvaluationError: something has no value where a run comes, or a derivative does not exist.
         ResourceError: the exact states do not fit in memory.
+
+    Example:
+        >>> import qdiff as qd
+        >>> f = qd.expectation(qd.parse("qubit: q  para: t, u  Ry(t)[q]; Ry(u)[q]"), "P1[q]")
+        >>> value, slopes = f.value_and_grad({"t": 0.5, "u": 0.25})
+        >>> round(value, 6), slopes.round(6).tolist()
+        (0.134156, [0.340819, 0.340819])
+        >>> f.hessian([0.5, 0.25]).shape, round(f.variance([0.5, 0.25]), 6)
+        ((2, 2), 0.116158)
     """
 
     def __init__(self, program: Program, quantity: Quantity, engines: Engines) -> None:
@@ -159,26 +174,34 @@ class Scalar:
         """Return the names that `wrt` stands for; compared parameters are refused."""
         return differentiated(self.program, wrt)
 
-    def __repr__(self) -> str:
-        trainable = ", ".join(self.program.trainable) or "none"
-        return f"{type(self).__name__}({self.quantity.text}; trainable: {trainable})"
-
-
-class Objective(Scalar):
-    """f(θ) = the expectation of `observable` after `program`. Made by `qd.expectation`."""
-
-    def __init__(self, program: Program, observable: Observable, engines: Engines) -> None:
-        super().__init__(program, Mean(observable), engines)
+    # --- other quantities of the same outcomes ---
 
     @cached_property
-    def variance(self) -> Derived:
-        """Var = E[O²] - E[O]² of the outcome of one shot, runs that do not end counting 0."""
-        return Derived(self.program, Variance(self.observable), self.engines)
+    def variance(self) -> Objective:
+        """Var = E[O²] - E[O]² of the outcome of one shot, runs that do not end counting 0.
+
+        Of `f.given_termination` it is the variance of the outcome of a shot that ended.
+
+        Raises:
+            QdiffError: of a variance.
+        """
+        return self._other(self.quantity.variance(), "variance")
 
     @cached_property
-    def given_termination(self) -> ConditionalObjective:
-        """E[O | the run ends] = E[O] / P(the run ends); an EvaluationError where P is 0."""
-        return ConditionalObjective(self.program, ConditionalMean(self.observable), self.engines)
+    def given_termination(self) -> Objective:
+        """E[O | the run ends] = E[O] / P(the run ends); an EvaluationError where P is 0.
+
+        Raises:
+            QdiffError: of a variance (take `f.given_termination.variance`), or of what is conditional.
+        """
+        return self._other(self.quantity.given_termination(), "expectation given termination")
+
+    def _other(self, quantity: Quantity | None, name: str) -> Objective:
+        if quantity is None:
+            raise QdiffError(f"{self.quantity.text} has no {name}. {DERIVED}")
+        return Objective(self.program, quantity, self.engines)
+
+    # --- shots ---
 
     def estimate(
         self,
@@ -199,40 +222,26 @@ class Objective(Scalar):
             value, stderr, interval(level) and the rest of an `Estimate`.
 
         Raises:
-            QdiffError: too few shots for the groups, a bad seed.
+            QdiffError: too few shots for the groups, a bad seed; a variance or a conditional expectation,
+                which a mean over shots does not estimate.
             ParameterError, EvaluationError: as for the value.
             BackendError: an unknown backend, or one that cannot run the program; what could is listed.
         """
         from qdiff.estimators.expectation import estimate_expectation
         from qdiff.sim.registry import find_backend
 
+        if not isinstance(self.quantity, Mean):
+            parts = " and ".join(f'qd.expectation(program, "{o}")' for o in self.quantity.observables)
+            raise QdiffError(
+                f"{self.quantity.text} is not the mean of anything that a shot shows. Estimate its parts, "
+                f"{parts}, or take the exact value."
+            )
         values = resolve(self.program, params)
         return estimate_expectation(find_backend(backend), self.program, self.observable, values, shots, seed)
 
-
-class Derived(Scalar):
-    """A function of several expectations, such as `f.variance`."""
-
-    def estimate(self, *_: object, **__: object) -> Estimate:
-        """Refused: a mean over shots does not estimate it.
-
-        Raises:
-            QdiffError: always; it says what to estimate instead.
-        """
-        parts = " and ".join(f'qd.expectation(program, "{o}")' for o in self.quantity.observables)
-        raise QdiffError(
-            f"{self.quantity.text} is not the mean of anything that a shot shows. Estimate its parts, "
-            f"{parts}, or take the exact value."
-        )
-
-
-class ConditionalObjective(Derived):
-    """E[O | the run ends]: `f.given_termination`."""
-
-    @cached_property
-    def variance(self) -> Derived:
-        """The variance of the outcome of a shot that ended."""
-        return Derived(self.program, ConditionalVariance(self.observable), self.engines)
+    def __repr__(self) -> str:
+        trainable = ", ".join(self.program.trainable) or "none"
+        return f"Objective({self.quantity.text}; trainable: {trainable})"
 
 
 # --- What the calls share -----------------------------------------------------------------------

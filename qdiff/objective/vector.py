@@ -26,6 +26,17 @@ class VectorObjective:
 
     `params`, `wrt` and the errors raised are those of a single `Objective`; `f[i]` is the one of the
     i-th observable, with everything that a number has and a vector has not.
+
+        f_i(θ) = Σ_σ tr(O_i(σ) ρ_σ(θ)),   i = 0, …, k - 1
+
+    Raises:
+        QdiffError: of what only a single observable has, such as `grad` and `hessian`; it names `f[0]`.
+
+    Example:
+        >>> import qdiff as qd
+        >>> f = qd.expectation(qd.parse("qubit: q  para: t  Ry(t)[q]"), ["Z[q]", "X[q]"])
+        >>> f([0.5]).round(6).tolist(), f.jacobian([0.5]).round(6).tolist()
+        ([0.877583, 0.479426], [[-0.479426], [0.877583]])
     """
 
     def __init__(self, program: Program, observables: Sequence[Observable], engines: Engines) -> None:
@@ -36,7 +47,7 @@ class VectorObjective:
 
     @cached_property
     def _each(self) -> tuple[Objective, ...]:
-        return tuple(Objective(self.program, o, self.engines) for o in self.observables)
+        return tuple(Objective(self.program, Mean(o), self.engines) for o in self.observables)
 
     def __len__(self) -> int:
         return len(self.observables)

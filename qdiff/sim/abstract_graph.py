@@ -1,15 +1,17 @@
 """A flow followed with some counters unknown: finitely many vertices that stand for all stores.
 
-A counter that takes few values is followed. Of the others only this is known: their values from -cap
-to cap, and beyond these their side, (cap + 1, inf) or (-inf, -cap - 1); with a cap below 0, nothing.
-A comparison of unknown counters may go either way. Every store that a run can reach, with probability
-0 or not, is one that some vertex stands for. (Cousot and Cousot, "Abstract interpretation", 1977.)
+A counter that takes few values is followed. Of the others only the part of a `Partition` is known that
+they are in. A comparison of unknown counters may go either way. Every store that a run can reach, with
+probability 0 or not, is one that some vertex stands for. (Cousot and Cousot, "Abstract interpretation",
+1977.)
+
+Built from what a program compares: `thresholds` finds the hints, `partitions` the parts; read by `endless`
+(which runs never end), `uniform` (how often points are visited) and `derivative_bounds`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from operator import ge, gt, le, lt
 from typing import TypeAlias, assert_never
@@ -18,14 +20,16 @@ from qdiff.errors import EvaluationError
 from qdiff.lang import tree as t
 from qdiff.lang.expr import Expr
 from qdiff.sim import flow as fl
+from qdiff.sim.congruences import meet
 from qdiff.sim.flow import ABORT, END, Flow, Instruction
-from qdiff.sim.intervals import EVERYTHING, Interval, growth, interval
+from qdiff.sim.intervals import EVERYTHING, Interval, Possible, exactly, growth, possible
+from qdiff.sim.partitions import WHOLE_LINE, Cell, Partition, Value
 
-Value: TypeAlias = int | Interval
 AbstractStore: TypeAlias = tuple[Value, ...]
 
-MOST_VALUES = 4  # of an assigned counter that are told apart
 STOP = -1  # where nothing goes on: the end, an abort, an error
+
+STEPS = 8  # for each vertex and each instruction, at most
 
 _ORDER = {"<": lt, "<=": le, ">": gt, ">=": ge}
 
@@ -55,12 +59,12 @@ class AbstractGraph:
     Attributes:
         vertices: (meeting point, abstract store); starts: the first step of each.
         stores: the abstract store of each step; ends: those in which runs may end.
-        unknown: indices of the counters that are not followed beyond `cap`.
+        unknown: indices of the counters that are not followed; partition: what is known of them.
     """
 
     flow: Flow
     unknown: frozenset[int]
-    cap: int = -1
+    partition: Partition
     vertices: list[tuple[int, AbstractStore]] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
@@ -72,36 +76,43 @@ class AbstractGraph:
         named = zip(self.flow.counters, store, strict=True)
         return {name: value for name, value in named if isinstance(value, int)}
 
-    def ranges(self, store: AbstractStore) -> dict[str, Interval]:
+    def others(self, store: AbstractStore) -> dict[str, Possible]:
         """What is known of the others."""
         named = zip(self.flow.counters, store, strict=True)
-        return {name: value for name, value in named if not isinstance(value, int)}
+        return {name: value.possible() for name, value in named if isinstance(value, Cell)}
 
 
-def explore(flow: Flow, parameters: Mapping[str, float], limit: int, cap: int = -1) -> AbstractGraph | None:
+def explore(
+    flow: Flow, parameters: Mapping[str, float], limit: int, partition: Partition = WHOLE_LINE
+) -> AbstractGraph | None:
     """Return a graph of at most `limit` vertices, as many counters followed as that allows.
 
-    The counter with most values is given up first. None if there are more meeting points than that.
+    The counter with most values is given up first, where values multiply between meeting points all
+    that have more than half as many. None if that is not enough.
     """
     unknown: frozenset[int] = frozenset()
     while True:
-        explorer = _Explorer(flow, parameters, AbstractGraph(flow, unknown, cap), limit)
+        explorer = _Explorer(flow, parameters, AbstractGraph(flow, unknown, partition), limit)
         if explorer.follow():
             return explorer.graph
         values = {
-            i: len({store[i] for _, store in explorer.graph.vertices})
+            i: len({store[i] for store in explorer.seen()})
             for i in range(len(flow.counters))
             if i not in unknown
         }
         if not values:
             return None
-        unknown |= {max(values, key=lambda i: values[i])}
+        most = max(values, key=lambda i: values[i])
+        many = {i for i in values if values[i] > values[most] / 2}
+        unknown |= many if explorer.too_many_steps() else {most}
 
 
 class _Explorer:
     def __init__(self, flow: Flow, parameters: Mapping[str, float], graph: AbstractGraph, limit: int) -> None:
         self.flow, self.parameters, self.limit = flow, parameters, limit
         self.graph = graph
+        self.most_steps = STEPS * (limit + len(flow.instructions))
+        self.pending = 0
         self.vertex_index: dict[tuple[int, AbstractStore], int] = {}
         self.step_index: dict[tuple[int, AbstractStore], int] = {}
         self.values: dict[tuple[Value, ...], Interval] = {}
@@ -109,19 +120,31 @@ class _Explorer:
         self.read = [[place[name] for name in sorted(e.counters())] for e in flow.expressions]
 
     def follow(self) -> bool:
-        """Build the graph; False if it has too many vertices."""
+        """Build the graph; False if it has too many vertices or steps."""
         start: AbstractStore = (0,) * len(self.flow.counters)
         for i in self.graph.unknown:
-            (start,) = self.changed(start, i, (0, 0))
+            (start,) = self.changed(start, i, exactly(0))
         self.place(self.flow.entry, start)
         for vertex in self.graph.vertices:  # grows meanwhile
             if len(self.graph.vertices) > self.limit:
                 return False
             self.graph.starts.append(self.expand(*vertex))
+            if self.too_many_steps():
+                return False
         self.graph.steps = [
             self.valued(*pair) for pair in zip(self.graph.steps, self.graph.stores, strict=True)
         ]
         return True
+
+    def too_many_steps(self) -> bool:
+        """Whether values multiply between meeting points, where nothing limits them."""
+        return len(self.graph.steps) + self.pending > self.most_steps
+
+    def seen(self) -> Iterator[AbstractStore]:
+        """Every abstract store that was met."""
+        yield from self.graph.stores
+        for _, store in self.graph.vertices:
+            yield store
 
     def valued(self, step: Step, store: AbstractStore) -> Step:
         """The step with what its angle or probability may be."""
@@ -157,6 +180,9 @@ class _Explorer:
             missing = [s for s, place in zip(successors, places, strict=True) if place is None]
             if missing:
                 pending += missing
+                self.pending = len(pending)
+                if self.too_many_steps():
+                    return STOP
                 continue
             pending.pop()
             if pending and (here, known) in self.step_index:
@@ -164,7 +190,7 @@ class _Explorer:
             self.graph.steps.append(replace(step, next=tuple(p for p in places if p is not None)))
             self.graph.stores.append(known)
             index = len(self.graph.steps) - 1
-            if not pending:
+            if not pending or self.too_many_steps():
                 return index
             self.step_index[here, known] = index
 
@@ -182,7 +208,7 @@ class _Explorer:
                 outcomes = range(1 << len(qubits))
                 step = Step(instruction, (), rest=float(len(outcomes) - 1))
                 # One way an outcome, whatever is known of the counter afterwards.
-                ways = [self.changed(store, counter, (u, u)) for u in outcomes]
+                ways = [self.changed(store, counter, exactly(u)) for u in outcomes]
                 return step, [(following, changed) for (changed,) in ways]
             case fl.Toss(if_true=if_true, if_false=if_false):
                 return step, [(if_true, store), (if_false, store)]
@@ -193,15 +219,13 @@ class _Explorer:
                 known = self.graph.known(store)
                 hidden = counter >= len(self.flow.program.counters)
                 scale, rest = (0.0, 0.0) if hidden else growth(value, known)
-                new: tuple[float, float]
                 if value.counters() <= known.keys():
                     try:
-                        exact = int(value.evaluate({}, known))
+                        new = exactly(int(value.evaluate({}, known)))
                     except EvaluationError:
                         return step, []  # the run ends with an error
-                    new = (exact, exact)
                 else:
-                    new = interval(value, {}, known, self.graph.ranges(store))
+                    new = possible(value, {}, known, self.graph.others(store))
                 step = Step(instruction, (), scale=scale, rest=rest)
                 return step, [(following, changed) for changed in self.changed(store, counter, new)]
             case fl.Stop():
@@ -221,47 +245,40 @@ class _Explorer:
             equal = condition.operator in ("=", "!=")
             holds = (a == b) == (condition.operator == "=") if equal else _ORDER[condition.operator](a, b)
             return (bool(holds),)
-        (a_least, a_most), (b_least, b_most) = (
-            interval(side, self.parameters, known, self.graph.ranges(store)) for side in (left, right)
-        )
-        apart = a_most < b_least or b_most < a_least
+        others = self.graph.others(store)
+        one, other = (possible(side, self.parameters, known, others) for side in (left, right))
         if condition.operator in ("=", "!="):
-            return (condition.operator == "!=",) if apart else (True, False)
-        return (_ORDER[condition.operator](a_least, b_least),) if apart else (True, False)
+            ways = _equal_ways(one, other)
+            return ways if condition.operator == "=" else tuple(not way for way in ways)
+        compare = _ORDER[condition.operator]
+        ways = compare(one.least, other.most), compare(one.most, other.least)
+        return ways if ways[0] != ways[1] else ways[:1]
 
     def value(self, expression: Expr, store: AbstractStore) -> Interval:
         """What an angle or a probability may be; both ends are its value if its counters are known."""
         known = self.graph.known(store)
         if not expression.counters() <= known.keys():
-            return interval(expression, self.parameters, known, self.graph.ranges(store))
+            found = possible(expression, self.parameters, known, self.graph.others(store))
+            return found.least, found.most
         try:
             value = float(expression.evaluate(self.parameters, known))
         except EvaluationError:
             return EVERYTHING  # the run ends with an error
         return value, value
 
-    def changed(self, store: AbstractStore, counter: int, new: Interval) -> list[AbstractStore]:
-        """The stores in which a counter may have any of the integers in an interval."""
-        return [(*store[:counter], value, *store[counter + 1 :]) for value in self.cover(counter, new)]
+    def changed(self, store: AbstractStore, counter: int, new: Possible) -> list[AbstractStore]:
+        """The stores in which a counter may have any of the integers that are possible."""
+        values = self.graph.partition.values(new, counter not in self.graph.unknown)
+        return [(*store[:counter], value, *store[counter + 1 :]) for value in values]
 
-    def cover(self, counter: int, new: Interval) -> list[Value]:
-        """Values that an entry of a store can have, which together stand for all integers of an interval."""
-        least, most = new
-        exact = least == most
-        if counter not in self.graph.unknown:
-            return [int(least)] if exact else [EVERYTHING]
-        cap = self.graph.cap
-        if cap < 0:
-            return [EVERYTHING]
-        # Intervals are rounded outwards, integers are not.
-        first = least if exact or math.isinf(least) else math.ceil(least)
-        last = most if exact or math.isinf(most) else math.floor(most)
-        inside = range(int(max(first, -cap)), int(min(last, cap)) + 1)
-        if len(inside) > MOST_VALUES:
-            return [EVERYTHING]
-        below: list[Value] = [(-math.inf, -cap - 1.0)] if first < -cap else []
-        above: list[Value] = [(cap + 1.0, math.inf)] if last > cap else []
-        return [*below, *inside, *above]
+
+def _equal_ways(a: Possible, b: Possible) -> tuple[bool, ...]:
+    """Whether two numbers may be equal, and whether they may differ."""
+    if a.most < b.least or b.most < a.least:
+        return (False,)
+    if a.congruence is not None and b.congruence is not None and not meet(a.congruence, b.congruence):
+        return (False,)
+    return (True,) if a.least == a.most == b.least == b.most else (True, False)
 
 
 def expression_of(flow: Flow, instruction: Instruction) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from qdiff.lang.source import Position
+from qdiff.sim.sizes import size_text
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,6 @@ class Analysis:
         if self.grad_error_bound:
             found = ", ".join(f"{name} {bound:.3g}" for name, bound in self.grad_error_bound.items())
             lines.append(f"error bound, derivatives {found}")
-        lines.append(f"memory                   {_size(self.memory)}")
+        lines.append(f"memory                   {size_text(self.memory)}")
         lines.append(f"engine                   {self.engine}: {self.reason}")
         return "\n".join(lines)
-
-
-def _size(memory: int) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if memory < 1024:
-            return f"{memory:.3g} {unit}"
-        memory /= 1024  # type: ignore[assignment]
-    return f"{memory:.3g} GiB"

@@ -2,7 +2,7 @@
 
 Of n qubits, V meeting points with the stores that reach them, B branches with G gates in all,
 
-    pure state   3 · 16·2ⁿ bytes                    gates · 2ⁿ      where nothing is random
+    pure-state   3 · 16·2ⁿ bytes                    gates · 2ⁿ      where nothing is random
     branching    (states at the splits) · 16·2ⁿ    G · 2ⁿ          inf where branches cannot be counted
     hybrid       (2V + basis) · 8·4ⁿ               stores · gates · 4ⁿ
 
@@ -22,8 +22,9 @@ from dataclasses import dataclass
 from qdiff.errors import QdiffError, ResourceError, did_you_mean, listed
 from qdiff.lang.tree import Program
 from qdiff.sim.census import Census, Size, size_of
+from qdiff.sim.sizes import size_text
 
-PURE, BRANCHING, HYBRID = "pure state", "branching", "hybrid"
+PURE, BRANCHING, HYBRID = "pure-state", "branching", "hybrid"
 NAMES = (HYBRID, PURE, BRANCHING)
 
 COMPILED_START = 5e7  # a second of importing, over fifteen calls
@@ -115,16 +116,15 @@ def choose(program: Program, max_memory: int, wanted: str | None = None) -> Choi
 
 
 def engine_name(wanted: str) -> str:
-    """Return the name of an engine as engines call themselves: "pure-state" is "pure state".
+    """Return the name of an engine as engines call themselves: "Pure state" is "pure-state".
 
     Raises:
         QdiffError: there is none; lists those that exist.
     """
-    plain = str(wanted).strip().lower().replace("-", " ").replace("_", " ")
+    plain = str(wanted).strip().lower().replace(" ", "-").replace("_", "-")
     if plain not in NAMES:
-        known = [name.replace(" ", "-") for name in NAMES]
-        hint = did_you_mean(str(wanted), known)
-        raise QdiffError(f"There is no engine `{wanted}`. Engines: {listed(known)}. {hint}".rstrip())
+        hint = did_you_mean(str(wanted), NAMES)
+        raise QdiffError(f"There is no engine `{wanted}`. Engines: {listed(NAMES)}. {hint}".rstrip())
     return plain
 
 
@@ -193,17 +193,6 @@ def _why(best: Candidate, others: Sequence[Candidate], max_memory: int) -> str:
 
 def _compared(candidates: Sequence[Candidate]) -> str:
     return "; ".join(map(str, candidates))
-
-
-def size_text(size: float) -> str:
-    """A number of bytes for people, however large: "3.2 GiB", "about 2^70 GiB"."""
-    if isinstance(size, int) and size.bit_length() > 60:
-        return f"about 2^{size.bit_length() - 31} GiB"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1024
-    return f"about 2^{math.frexp(size)[1] + 19} GiB"
 
 
 def _real(number: int) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from qdiff.errors import EvaluationError, QdiffError
 from qdiff.lang import expr as ex
@@ -18,8 +18,8 @@ from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Program
 from qdiff.sim import flow as fl
 from qdiff.sim.abstract_graph import AbstractGraph, AbstractStore, explore, expression_of
-from qdiff.sim.flow import SmallGate, lower
-from qdiff.sim.intervals import interval
+from qdiff.sim.flow import lower
+from qdiff.sim.intervals import possible
 from qdiff.sim.majorants import DerivativeBounds as DerivativeBounds
 from qdiff.sim.majorants import OccurrenceBounds as OccurrenceBounds
 from qdiff.sim.uniform import uniform_bound
@@ -30,6 +30,7 @@ ORDERS = 4  # derivatives of what is no polynomial
 ROUNDING = 1 + 1e-12
 
 
+@runtime_checkable
 class CountsOccurrences(Protocol):
     """An engine that knows how often a parameter is met."""
 
@@ -78,14 +79,6 @@ def derivative_bounds(
     return DerivativeBounds(norm, occurrences, gates, flips, complete, "; ".join(filter(None, reasons)))
 
 
-def frequency(gate: SmallGate) -> float:
-    """The largest difference of eigenvalues of G/2; a controlled generator is 0 where a control is 0."""
-    values = [float(value) for value in gate.record.spectrum]
-    if gate.controls:
-        values.append(0.0)
-    return (max(values) - min(values)) / 2
-
-
 def degree(expression: Expr, name: str) -> float:
     """The degree of a polynomial in a parameter, inf for what is none (as far as can be seen)."""
     return expression.fold(lambda node, x: _degree(node, x, name))
@@ -124,7 +117,7 @@ def _suprema(
             complete = complete and known[index].complete
         magnitudes = known[index].magnitudes(graph, parameters, store)
         if isinstance(step.instruction, fl.Apply):
-            _raise(gates, frequency(flow.gates[step.instruction.gate]), magnitudes)
+            _raise(gates, flow.gates[step.instruction.gate].frequency, magnitudes)
         else:
             _raise(flips, 2.0, magnitudes)
         if math.isinf(sum(magnitudes)):
@@ -162,9 +155,9 @@ class _Derivatives:
     def magnitudes(
         self, graph: AbstractGraph, parameters: Mapping[str, float], store: AbstractStore
     ) -> list[float]:
-        known, ranges = graph.known(store), graph.ranges(store)
-        intervals = [interval(e, parameters, known, ranges) for e in self.expressions]
-        return [max(abs(lower), abs(upper)) * ROUNDING for lower, upper in intervals]
+        known, others = graph.known(store), graph.others(store)
+        found = [possible(e, parameters, known, others) for e in self.expressions]
+        return [max(abs(x.least), abs(x.most)) * ROUNDING for x in found]
 
 
 def _uniformly(

@@ -43,6 +43,11 @@ class Curvature:
     products: Floats
 
 
+def directional(values: Floats, gradients: Floats, directions: Floats) -> tuple[Floats, Floats]:
+    """Return what `ExactEngine.tangents` does, from values (1, k) and all derivatives (1, k, d)."""
+    return values[0], gradients[0] @ np.asarray(directions, dtype=float).T
+
+
 @dataclass(frozen=True)
 class Mixture:
     """An unnormalised mixed state: Σ |ψ><ψ| over `vectors` (m, D), or `matrix` (D, D)."""

@@ -47,6 +47,18 @@ class SmallGate:
         """The matrix of a gate that does not depend on parameters or counters."""
         return self.record.matrix() if self.angle is None else self.record.matrix(self.angle)
 
+    @property
+    def spectrum(self) -> NDArray[np.float64]:
+        """Eigenvalues of G, controls included: where one of them is 0, G is 0; empty for a fixed gate."""
+        found = self.record.spectrum
+        return np.append(found, 0.0) if self.controls and len(found) else found
+
+    @property
+    def frequency(self) -> float:
+        """The largest difference of eigenvalues of G/2, ‖∂𝓔/∂a‖ of the channel; 0 for a fixed gate."""
+        found = self.spectrum
+        return float(found.max() - found.min()) / 2 if len(found) else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Apply:

@@ -1,26 +1,33 @@
 """What an expression may be where some counters are unknown: an interval, or a bound of growth.
 
     interval:  lower ≤ e(θ, σ) ≤ upper               for every store σ that agrees with what is known
+    possible:  the same, and e(σ) ≡ r (mod m) where it is an integer
     growth:    |e(σ)| ≤ scale · max_c |σ(c)| + rest  (integer expressions)
 
-Interval arithmetic, rounded outwards by 1e-13 of the magnitude at every operation; where nothing
-is known, or a value need not exist, the interval is the whole line. (Moore, "Interval Analysis", 1966.)
+Interval arithmetic, rounded outwards by 1e-13 of the magnitude at every operation, and an integer
+inwards to the next that its congruence allows; where nothing is known, or a value need not exist, the
+interval is the whole line. (Moore, "Interval Analysis", 1966; congruences: `congruences`.)
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
 
 from qdiff.errors import EvaluationError
 from qdiff.lang import expr as ex
 from qdiff.lang.expr import Expr
+from qdiff.sim.congruences import Congruence, combined_congruence
+
+T = TypeVar("T")
 
 Interval: TypeAlias = tuple[float, float]
 
 EVERYTHING: Interval = (-math.inf, math.inf)
 OUTWARDS = 1e-13
+EXACT = 2.0**52  # integers up to here, and their neighbours, are floating-point numbers
 
 _INCREASING = {"atan": math.atan, "exp": math.exp, "log": math.log, "sqrt": math.sqrt, "asin": math.asin}
 _RANGES: dict[str, Interval] = {
@@ -35,28 +42,55 @@ _RANGES: dict[str, Interval] = {
 }
 
 
-def interval(
+@dataclass(frozen=True, slots=True)
+class Possible:
+    """What an expression may be: a number from `least` to `most`; of an integer also its congruence."""
+
+    least: float
+    most: float
+    congruence: Congruence | None = None
+
+
+def exactly(value: int) -> Possible:
+    """One integer."""
+    return Possible(value, value, (value, 0))
+
+
+def interval(expression: Expr, parameters: Mapping[str, float], known: Mapping[str, int]) -> Interval:
+    """Return bounds of an expression; a counter that is not `known` may have any value.
+
+    Args:
+        parameters: element name → value; known: counter → value.
+    """
+    found = possible(expression, parameters, known, {})
+    return found.least, found.most
+
+
+def possible(
     expression: Expr,
     parameters: Mapping[str, float],
     known: Mapping[str, int],
-    ranges: Mapping[str, Interval] | None = None,
-) -> Interval:
-    """Return bounds of an expression; a counter that is not `known` may have any value in its range.
+    others: Mapping[str, Possible],
+) -> Possible:
+    """Return what an expression may be; a counter that is not `known` may be what `others` says.
 
-    Args:
-        parameters: element name → value; known: counter → value; ranges: everything where left out.
+    There is no value between the two ends where no store agrees with all that is known.
     """
-    inside = ranges or {}
 
-    def value(node: Expr) -> Interval:
+    def value(node: Expr) -> Possible:
         try:
-            exact = float(node.evaluate(parameters, known))
+            exact = node.evaluate(parameters, known)
+            ends = float(exact), float(exact)
         except (EvaluationError, OverflowError):
-            return EVERYTHING
-        return _outwards((exact, exact), node, [])
+            return Possible(*EVERYTHING)
+        return _rounded(ends, (exact, 0) if isinstance(exact, int) else None, node, [])
 
-    def combined(node: Expr, operands: list[Interval]) -> Interval:
-        return _outwards(_interval(node, operands, parameters, inside), node, operands)
+    def combined(node: Expr, operands: list[Possible]) -> Possible:
+        if isinstance(node, ex.Counter):
+            return others.get(node.name, Possible(*EVERYTHING, (0, 1)))
+        found = _interval(node, [(x.least, x.most) for x in operands], parameters)
+        congruence = combined_congruence(node, [x.congruence for x in operands])
+        return _rounded(found, congruence, node, operands)
 
     return _over_unknown(expression, known, value, combined)
 
@@ -76,12 +110,12 @@ def growth(expression: Expr, known: Mapping[str, int]) -> tuple[float, float]:
 def _over_unknown(
     expression: Expr,
     known: Mapping[str, int],
-    value: Callable[[Expr], Interval],
-    combined: Callable[[Expr, list[Interval]], Interval],
-) -> Interval:
+    value: Callable[[Expr], T],
+    combined: Callable[[Expr, list[T]], T],
+) -> T:
     """Fold over what reads unknown counters; the largest parts that read none have a `value`."""
 
-    def combine(node: Expr, operands: list[Interval | None]) -> Interval | None:
+    def combine(node: Expr, operands: list[T | None]) -> T | None:
         if not (
             (isinstance(node, ex.Counter) and node.name not in known) or any(x is not None for x in operands)
         ):
@@ -93,12 +127,8 @@ def _over_unknown(
     return value(expression) if found is None else found
 
 
-def _interval(
-    node: Expr, x: list[Interval], parameters: Mapping[str, float], ranges: Mapping[str, Interval]
-) -> Interval:
+def _interval(node: Expr, x: list[Interval], parameters: Mapping[str, float]) -> Interval:
     match node:
-        case ex.Counter(name=name):
-            return ranges.get(name, EVERYTHING)
         case ex.ParameterElement(array=array, size=size):
             elements = [parameters[f"{array}[{i}]"] for i in range(size)]
             return min(elements), max(elements)
@@ -119,20 +149,51 @@ def _interval(
         case ex.Call(function=function):
             return _call(function, x[0])
         case ex.Modulo(right=ex.Number(value=modulus)) if modulus > 0:
-            return 0.0, modulus - 1.0
+            lower, upper = x[0]
+            return (lower, upper) if lower >= 0 and upper < modulus else (0.0, modulus - 1.0)
+        case ex.IntegerQuotient(right=ex.Number(value=divisor)) if divisor > 0:
+            lower, upper = (end // divisor if math.isfinite(end) else end for end in x[0])
+            return lower, upper
         case ex.Indicator():
             return 0.0, 1.0
         case _:
             return EVERYTHING
 
 
-def _outwards(found: Interval, node: Expr, operands: list[Interval]) -> Interval:
+def _rounded(
+    found: Interval, congruence: Congruence | None, node: Expr, operands: list[Possible]
+) -> Possible:
+    lower, upper = _outwards(found, node, operands)
+    if congruence is None:
+        return Possible(lower, upper)
+    residue, modulus = congruence
+    if modulus:
+        lower, upper = inwards((lower, upper), congruence)
+    elif abs(residue) < EXACT:
+        lower = upper = float(residue)
+    return Possible(lower, upper, congruence)
+
+
+def inwards(found: Interval, congruence: Congruence) -> Interval:
+    """The least and the largest integer ≡ r (mod m), m > 0, in an interval; in the wrong order if none is."""
+    lower, upper = found
+    residue, modulus = congruence
+    if math.isfinite(lower) and abs(lower) < EXACT:
+        least = math.ceil(lower)
+        lower = float(least + (residue - least) % modulus)
+    if math.isfinite(upper) and abs(upper) < EXACT:
+        most = math.floor(upper)
+        upper = float(most - (most - residue) % modulus)
+    return lower, upper
+
+
+def _outwards(found: Interval, node: Expr, operands: list[Possible]) -> Interval:
     lower, upper = found
     if math.isnan(lower) or math.isnan(upper):
         return EVERYTHING
     sizes = [abs(end) for end in found]
     if isinstance(node, ex.Sum | ex.Call):  # the result may be small though its operands are not
-        sizes += [abs(end) for operand in operands for end in operand]
+        sizes += [abs(end) for operand in operands for end in (operand.least, operand.most)]
     slack = OUTWARDS * max((size for size in sizes if math.isfinite(size)), default=0.0)
     return lower - slack, upper + slack
 
@@ -144,8 +205,6 @@ def _product(a: Interval, b: Interval) -> Interval:
 
 
 def _power(base: Interval, power: int) -> Interval:
-    if any(math.isinf(end) for end in base):
-        return (0.0, math.inf) if power % 2 == 0 else EVERYTHING
     try:
         ends = [end**power for end in base]
     except OverflowError:

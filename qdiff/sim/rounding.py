@@ -1,7 +1,8 @@
 """What rounding can do: first-order bounds with the constants stated, u = 2⁻⁵³.
 
 Expressions: running error analysis. Every operation is correct to u, functions of the library to 8u
-(four units in the last place); errors of operands pass with the largest slope on their interval.
+(four units in the last place), all of them, sums excepted, to 2⁻¹⁰⁷⁴ where they underflow; errors of
+operands pass with the largest slope on their interval.
 Source: Higham, "Accuracy and Stability of Numerical Algorithms", 3.3.
 
 Gates: a state moves by at most `gate_error` of its norm. The loops of `kernels` add 8u on one target
@@ -22,6 +23,7 @@ from qdiff.lang.expr import Expr
 from qdiff.sim.flow import SmallGate
 
 UNIT = 2.0**-53
+LEAST = 2.0**-1074  # what an underflow may lose: the least positive number
 FUNCTION = 8 * UNIT
 PI_ERROR = 1.3e-16  # |π - float(π)| = 1.2246…e-16
 ONE_TARGET, TWO_TARGETS = 24 * UNIT, 40 * UNIT
@@ -47,8 +49,7 @@ def gate_error(gate: SmallGate, angle: float, angle_error: float) -> float:
 
 def generator_norm(gate: SmallGate) -> float:
     """‖G‖ of a gate exp(-i a G/2), 0 for a fixed one."""
-    spectrum = gate.record.spectrum
-    return float(np.max(np.abs(spectrum))) if len(spectrum) else 0.0
+    return float(np.max(np.abs(gate.spectrum), initial=0.0))
 
 
 def _is_diagonal(gate: SmallGate) -> bool:
@@ -87,12 +88,16 @@ def _node(
         case ex.Product():
             exact = math.prod(abs(v) for v, _ in x)
             most = math.prod(abs(v) + e for v, e in x)
-            return math.prod(v for v, _ in x), (most - exact) + 2 * (len(x) + 1) * UNIT * most
+            # What underflows may be multiplied by the factors that follow.
+            lost = LEAST * len(x) * math.prod(max(1.0, abs(v) + e) for v, e in x)
+            rounded = 2 * (len(x) + 1) * UNIT * most + (lost if all(v or e for v, e in x) else 0.0)
+            return math.prod(v for v, _ in x), (most - exact) + rounded
         case ex.Negate():
             return -x[0][0], x[0][1]
         case ex.Reciprocal():
             v, e = x[0]
-            return 1 / v, _slope(e, 1 / max(abs(v) - e, 0.0) ** 2 if e < abs(v) else math.inf) + UNIT / abs(v)
+            slope = 1 / max(abs(v) - e, 0.0) ** 2 if e < abs(v) else math.inf
+            return 1 / v, _slope(e, slope) + UNIT / abs(v) + LEAST
         case ex.Power():
             return _power(*x[0], *x[1])
         case ex.Call(function=function):
@@ -108,17 +113,17 @@ def _slope(error: float, slope: float) -> float:
 def _power(v: float, e: float, p: float, q: float) -> _Known:
     value = math.pow(v, p)
     if not e and not q:
-        return value, FUNCTION * abs(value)
+        return value, FUNCTION * abs(value) + (LEAST if v else 0.0)
     if p >= 1 and p == int(p) and not q:
         most = math.pow(abs(v) + e, p)
-        return value, _slope(e, p * math.pow(abs(v) + e, p - 1)) + FUNCTION * most
+        return value, _slope(e, p * math.pow(abs(v) + e, p - 1)) + FUNCTION * most + LEAST
     low, high = v - e, v + e
     if low <= 0:
         return value, math.inf
     ends = [math.pow(a, b) for a in (low, high) for b in (p - q, p + q)]
     by_base = max(abs(p) + q, 0.0) * max(ends) / low
     by_exponent = max(ends) * max(abs(math.log(low)), abs(math.log(high)))
-    return value, _slope(e, by_base) + _slope(q, by_exponent) + FUNCTION * max(ends)
+    return value, _slope(e, by_base) + _slope(q, by_exponent) + FUNCTION * max(ends) + LEAST
 
 
 def _call(function: str, v: float, e: float) -> _Known:
@@ -138,5 +143,5 @@ def _call(function: str, v: float, e: float) -> _Known:
         case _:  # asin, acos
             inside = 1 - (abs(v) + e) ** 2
             slope = 1 / math.sqrt(inside) if inside > 0 else math.inf
-    exact = 0.0 if function == "abs" else FUNCTION * abs(value)
-    return value, _slope(e, slope) + exact
+    rounded = 0.0 if function == "abs" or not (v or e or value) else FUNCTION * abs(value) + LEAST
+    return value, _slope(e, slope) + rounded

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from qdiff.lang import expr as ex
 from qdiff.lang.expr import Expr
+from qdiff.sim.exact import Floats
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _UNARY: dict[str, Callable[[Floats], Floats]] = {

@@ -40,6 +40,7 @@ from qdiff.lang.tree import (
 from qdiff.sim.protocol import Capabilities, Job, Outcomes, Prepared, Readout
 from qdiff.sim.pure_state import BYTES_PER_AMPLITUDE, PureState
 from qdiff.sim.registry import register_backend, require
+from qdiff.sim.sizes import size_text
 
 STEP_LIMIT = 10**6
 MEMORY_LIMIT = 4 * 2**30
@@ -77,11 +78,11 @@ class TrajectoryBackend:
             )
         most = (self.memory_limit // BYTES_PER_AMPLITUDE).bit_length() - 1
         if len(program.qubits) > most:
-            qubits, needed = len(program.qubits), _size(BYTES_PER_AMPLITUDE, len(program.qubits))
+            qubits, needed = len(program.qubits), size_text(BYTES_PER_AMPLITUDE << len(program.qubits))
             raise ResourceError(
                 f"One run on {qubits} qubits needs {needed} of memory; the limit is "
-                f"{_size(self.memory_limit)}, enough for {max(most, 0)} qubits. Use fewer qubits (reset and "
-                "reuse them), or raise the limit: TrajectoryBackend(memory_limit=...)."
+                f"{size_text(self.memory_limit)}, enough for {max(most, 0)} qubits. Use fewer qubits (reset "
+                "and reuse them), or raise the limit: TrajectoryBackend(memory_limit=...)."
             )
         return Prepared(self.name, program, readout)
 
@@ -98,8 +99,8 @@ class TrajectoryBackend:
         needed = job.shots * (8 * columns[0] + columns[1] + 2)
         if needed > self.memory_limit:
             raise ResourceError(
-                f"The outcomes of {job.shots} shots need {_size(needed)} of memory; the limit is "
-                f"{_size(self.memory_limit)}. Use fewer shots, or several jobs with different `first`."
+                f"The outcomes of {job.shots} shots need {size_text(needed)} of memory; the limit is "
+                f"{size_text(self.memory_limit)}. Use fewer shots, or several jobs with different `first`."
             )
         counters = np.zeros((job.shots, columns[0]), dtype=np.int64)
         bits = np.zeros((job.shots, columns[1]), dtype=np.uint8)
@@ -244,16 +245,3 @@ class _Machine:
         if not expr.counters():
             self.constants[expr] = value
         return value
-
-
-def _size(count: int, doublings: int = 0) -> str:
-    """Text for count · 2^doublings bytes."""
-    units = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
-    if doublings > 60:
-        return f"{count} · 2^{doublings} bytes"
-    amount = float(count << doublings)
-    unit = 0
-    while amount >= 1024 and unit < len(units) - 1:
-        amount /= 1024
-        unit += 1
-    return f"{amount:.4g} {units[unit]}"

@@ -24,12 +24,14 @@ import numpy as np
 
 from qdiff.sim.abstract_graph import AbstractGraph, explore
 from qdiff.sim.flow import Flow
+from qdiff.sim.partitions import WHOLE_LINE, Partition
 from qdiff.sim.per_visit import per_visit
 from qdiff.sim.upper_maps import Operator, UpperMaps, norm
 
 LARGEST_DIMENSION = 64
 LARGEST_GRAPH = 256  # vertices
-CAPS = (-1, 4)  # how far counters without limit are followed: first not at all
+# Of counters without limit: first nothing is known.
+PARTITIONS = (WHOLE_LINE, Partition(tuple(range(-4, 5))))
 MOST_VISITS = 512
 WORK = 4e9  # multiplications, about: a few seconds
 ENOUGH = 0.5  # contraction at which the search ends
@@ -126,8 +128,8 @@ def uniform_bound(flow: Flow, parameters: Mapping[str, float], work: float = WOR
     if dimension > LARGEST_DIMENSION:
         return _unproved(f"more than {LARGEST_DIMENSION.bit_length() - 1} qubits")
     bound = _unproved(f"more than {LARGEST_GRAPH} meeting points")
-    for cap in CAPS:
-        graph = explore(flow, parameters, LARGEST_GRAPH, cap)
+    for partition in PARTITIONS:
+        graph = explore(flow, parameters, LARGEST_GRAPH, partition)
         if graph is None:
             break
         most = int(min(MOST_VISITS, work / (10 * dimension**3 * max(1, len(graph.steps)))))

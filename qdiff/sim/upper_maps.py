@@ -214,12 +214,9 @@ class UpperMaps:
         if gate not in self.projectors:
             small = self.graph.flow.gates[gate]
             values, vectors = small.record.eigen
-            if small.controls:
-                values = np.append(values, 0.0)  # where a control is 0
-            groups = np.unique(np.round(values, 9))
             found = []
-            for value in groups:
-                chosen = vectors[:, np.abs(small.record.eigen[0] - value) < 1e-6]
+            for value in np.unique(np.round(small.spectrum, 9)):
+                chosen = vectors[:, np.abs(values - value) < 1e-6]
                 idle = 1.0 if small.controls and abs(value) < 1e-6 else 0.0
                 found.append(
                     (float(value), embedded(chosen @ chosen.conj().T, small, self.qubits, idle=idle))

@@ -56,7 +56,7 @@ def test_the_circuits_are_for_the_engines_they_show() -> None:
     ansatz, branching = workloads.static_ansatz(12, 2), workloads.branching_circuit(12, 3, 10)
     assert len(ansatz.program.trainable) == 24
     assert len(branching.program.trainable) == 10
-    assert ansatz.objective().engines.chosen.name == "pure state"
+    assert ansatz.objective().engines.chosen.name == "pure-state"
     assert branching.objective().engines.chosen.name == "branching"
 
 

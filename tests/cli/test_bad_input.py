@@ -182,7 +182,7 @@ def test_settings_out_of_range(refused, words, message):
 
 def test_too_many_shots(refused):
     message = refused("run", "walk.qprog", *AT, "--shots", "1" + "0" * 17)
-    assert message.startswith("The outcomes of 100000000000000000 shots need 1.041 EiB of memory; the limit")
+    assert message.startswith("The outcomes of 100000000000000000 shots need 1.04 EiB of memory; the limit")
 
 
 def test_a_derivative_that_does_not_exist(refused, folder):

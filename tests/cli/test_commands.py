@@ -245,7 +245,7 @@ def test_an_engine_by_name(done, refused):
     )
     message = refused("grad", "walk.qprog", "-O", "c", *AT, "--engine", "pure-state")
     assert message.startswith(
-        "The pure state engine cannot answer for this program: the program has a measurement (line 5)."
+        "The pure-state engine cannot answer for this program: the program has a measurement (line 5)."
     )
 
 

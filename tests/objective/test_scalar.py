@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,12 +11,12 @@ from exact_reference import BOUND, ReferenceEngine
 from helpers import assert_close
 from hypothesis import given, settings
 from reference.interpreter import mass, run, value
+from richardson import limit
 from strategies import cases
 
 import qdiff as qd
 from qdiff.errors import EvaluationError, ParameterError, QdiffError
 from qdiff.lang.observable import constant
-from qdiff.objective import Scalar
 from qdiff.sim.exact import Floats
 
 COUNTING = (
@@ -50,7 +49,7 @@ def closed_form(t: float, p: float) -> dict[str, float]:
     }
 
 
-QUANTITIES: dict[str, Callable[[qd.Objective], Scalar]] = {
+QUANTITIES: dict[str, Callable[[qd.Objective], qd.Objective]] = {
     "mean": lambda f: f,
     "variance": lambda f: f.variance,
     "given": lambda f: f.given_termination,
@@ -66,15 +65,12 @@ def slopes_of(which: str) -> tuple[Floats, Floats]:
 
     x0, unit = np.array([AT["t"], AT["p"]]), np.eye(2)
 
-    def limit(of: Callable[[float], float]) -> float:
-        table = [of(0.02 / 2**level) for level in range(5)]
-        for order in range(1, 5):
-            table = [finer + (finer - coarser) / (4**order - 1) for coarser, finer in pairwise(table)]
-        return table[0]
+    def at_zero(of: Callable[[float], float]) -> float:
+        return limit([of(0.02 / 2**level) for level in range(5)])
 
-    grad = [limit(lambda h, e=e: (at(x0 + h * e) - at(x0 - h * e)) / (2 * h)) for e in unit]
+    grad = [at_zero(lambda h, e=e: (at(x0 + h * e) - at(x0 - h * e)) / (2 * h)) for e in unit]
     bends = [
-        limit(
+        at_zero(
             lambda h, a=a, b=b: (
                 (at(x0 + h * (a + b)) - at(x0 + h * (a - b)) - at(x0 - h * (a - b)) + at(x0 - h * (a + b)))
                 / (4 * h * h)
@@ -285,9 +281,32 @@ def test_derived_objectives_can_be_trained(tmp_path) -> None:  # type: ignore[no
 def test_what_they_are_called() -> None:
     f = objective()
     assert repr(f) == "Objective(c; trainable: t, p)"
-    assert repr(f.variance) == "Derived(Var(c); trainable: t, p)"
-    assert repr(f.given_termination) == "ConditionalObjective(E(c | end); trainable: t, p)"
+    assert repr(f.variance) == "Objective(Var(c); trainable: t, p)"
+    assert repr(f.given_termination) == "Objective(E(c | end); trainable: t, p)"
     assert f.variance.observable == f.observable
+
+
+def test_all_are_objectives() -> None:
+    f = objective()
+    for g in (f, f.variance, f.given_termination, f.given_termination.variance):
+        assert isinstance(g, qd.Objective)
+
+
+@pytest.mark.parametrize(
+    ("choose", "message"),
+    [
+        (lambda f: f.variance.variance, "Var(c) has no variance."),
+        (lambda f: f.variance.given_termination, "Var(c) has no expectation given termination."),
+        (lambda f: f.given_termination.given_termination, "E(c | end) has no expectation given termination."),
+        (lambda f: f.given_termination.variance.variance, "Var(c | end) has no variance."),
+        (lambda f: f.given_termination.variance.given_termination, "Var(c | end) has no expectation given"),
+    ],
+)
+def test_what_there_is_not(choose: Callable[[qd.Objective], qd.Objective], message: str) -> None:
+    with pytest.raises(QdiffError) as caught:
+        choose(objective())
+    assert str(caught.value).startswith(message)
+    assert "There are f.variance, f.given_termination and f.given_termination.variance" in str(caught.value)
 
 
 def test_the_engine_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 from reference.interpreter import expectation, value
 from reference.operators import Matrix, Places, dagger, generator, times
 from reference.precision import DOUBLE, Arithmetic
 from reference.semantics import Angles, Interpreter, Store
+from richardson import limit
 
 from qdiff.lang.expr import Expr
 from qdiff.lang.observable import Observable
@@ -52,9 +52,7 @@ def difference(
         h = step / 2**level
         ahead, behind = ({**params, name: params[name] + shift} for shift in (h, -h))
         table.append((value(program, observable, ahead) - value(program, observable, behind)) / (2 * h))
-    for order in range(1, 5):
-        table = [finer + (finer - coarser) / (4**order - 1) for coarser, finer in pairwise(table)]
-    return table[0]
+    return float(limit(table))
 
 
 class TangentInterpreter(Interpreter):

@@ -10,7 +10,7 @@ from exact_reference import ReferenceEngine
 from qdiff.errors import QdiffError, ResourceError
 from qdiff.lang.text.parser import parse
 from qdiff.sim.analysis import Analysis
-from qdiff.sim.choice import candidates_for, choose, engine_name, size_text
+from qdiff.sim.choice import candidates_for, choose, engine_name
 from qdiff.sim.engines import Engines
 
 MEMORY = 4 << 30
@@ -28,10 +28,10 @@ def program_on(qubits: int, body: str):  # type: ignore[no-untyped-def]
     ("qubits", "body", "name"),
     [
         (2, LAYERS, "hybrid"),
-        (16, LAYERS, "pure state"),
-        (26, LAYERS, "pure state"),
+        (16, LAYERS, "pure-state"),
+        (26, LAYERS, "pure-state"),
         (7, LAYERS, "hybrid"),
-        (9, LAYERS, "pure state"),
+        (9, LAYERS, "pure-state"),
         (4, FEED_FORWARD * 3, "hybrid"),
         (16, LAYERS + FEED_FORWARD * 6, "branching"),
         (11, LAYERS + FEED_FORWARD * 6, "branching"),
@@ -52,11 +52,11 @@ def test_reasons_tell_what_was_compared() -> None:
     choice = choose(program_on(16, LAYERS), MEMORY)
     assert choice.reason == (
         "the least work of the engines whose states fit (hybrid: about 4.5e+12 operations, 256 GiB; "
-        "pure state: about 6.3e+07 operations, 3 MiB; branching: about 6.3e+07 operations, 3 MiB)"
+        "pure-state: about 6.3e+07 operations, 3 MiB; branching: about 6.3e+07 operations, 3 MiB)"
     )
     choice = choose(program_on(15, "while M[q[0]] = 1 do Ry(t)[q[0]] od"), MEMORY)
     assert choice.reason.startswith("the only engine whose states can fit (hybrid: about ")
-    assert "pure state: the program has a measurement (line 1)" in choice.reason
+    assert "pure-state: the program has a measurement (line 1)" in choice.reason
     assert "branching: work unknown, 1.5 MiB or more" in choice.reason
     choice = choose(program_on(9, "while M[q[0]] = 1 do Ry(t)[q[0]] od"), MEMORY)
     assert choice.reason.startswith("the only engine sure to fit (hybrid")
@@ -76,7 +76,7 @@ def test_where_nothing_fits() -> None:
     assert str(caught.value) == (
         "No exact engine has room for this program on 40 qubits; the limit is 4 GiB.\n"
         "  hybrid: at least about 2^56 GiB\n"
-        "  pure state: the program has a measurement (line 1)\n"
+        "  pure-state: the program has a measurement (line 1)\n"
         "  branching: at least 48 TiB\n"
         "Raise it (qd.expectation(…, max_memory=bytes)), or estimate from shots: "
         "f.estimate(params, shots=…), --shots on the command line."
@@ -91,14 +91,14 @@ def test_thousands_of_qubits_are_just_large() -> None:
 def test_asked_for_by_name() -> None:
     static, measured = program_on(3, LAYERS), program_on(3, FEED_FORWARD)
     for name in ("pure state", "pure-state", "Pure_State"):
-        assert choose(static, MEMORY, name).name == "pure state"
+        assert choose(static, MEMORY, name).name == "pure-state"
     choice = choose(measured, MEMORY, "branching")
     assert choice.name == "branching"
     assert choice.reason.startswith("asked for by name (hybrid: about ")
     with pytest.raises(QdiffError) as caught:
         choose(measured, MEMORY, "pure-state")
     assert str(caught.value) == (
-        "The pure state engine cannot answer for this program: the program has a measurement (line 1). "
+        "The pure-state engine cannot answer for this program: the program has a measurement (line 1). "
         "Engines that can: hybrid, branching."
     )
     with pytest.raises(QdiffError) as caught:
@@ -108,20 +108,46 @@ def test_asked_for_by_name() -> None:
     )
 
 
+SIZED = (
+    "qubit: q[5] para: t, p count: c Ry(t)[q[0]]; if flip(p) then X[q[1]] fi; "
+    "while{3} M[q[0]] = 1 do c := c + 2; H[q[0]] od; while c < 3 do c++ od"
+)
+
+
 @pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "0.977 KiB"), (3 << 20, "3 MiB"), (16 * 4**16, "64 GiB"),
-     (48 << 40, "48 TiB"), (2**70, "about 2^40 GiB"), (2.0**70, "about 2^40 GiB"),
-     (2**5000, "about 2^4970 GiB")],
-)  # fmt: skip
-def test_sizes(size: float, text: str) -> None:
-    assert size_text(size) == text
+    ("old", "new"),
+    [
+        ("Ry(t)", "Rz(2 * t + sin(p))"),
+        ("flip(p)", "flip(0.001)"),
+        ("X[q[1]]", "C_Rzz(0.1)[q[4]][q[1], q[2]]"),
+        ("c + 2", "5 * c - 1"),
+        ("c < 3", "c < 3000000"),
+        ("para: t, p", "para: unused[9], p, t"),
+        ("q[", "data["),
+        ("c", "count_of_all"),
+    ],
+)
+def test_costs_depend_on_sizes_only(old: str, new: str) -> None:
+    """Neither on angles, probabilities and numbers nor on names."""
+    whole_word = rf"\b{old}\b" if old.isalpha() else re.escape(old)
+    other = re.sub(whole_word, new, SIZED)
+    assert parse(other) != parse(SIZED)
+    assert candidates_for(parse(other)) == candidates_for(parse(SIZED))
 
 
-def test_costs_depend_on_sizes_only() -> None:
-    first, second = (candidates_for(program_on(5, FEED_FORWARD * 2)) for _ in range(2))
-    assert first == second
-    assert [c.operations > 0 and c.least > 0 for c in first] == [True] * 3
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("q[5]", "q[6]", {"hybrid", "pure-state", "branching"}),
+        ("Ry(t)[q[0]]", "Ry(t)[q[0]]; Ry(t)[q[0]]", {"hybrid", "pure-state", "branching"}),
+        ("if flip(p)", "if flip(p) or M[q[1]] = 0", {"hybrid", "branching"}),
+        ("while{3}", "while{4}", {"hybrid", "pure-state", "branching"}),
+        ("while{3}", "while", {"hybrid", "pure-state", "branching"}),
+    ],
+)
+def test_costs_depend_on_sizes(old: str, new: str, changed: set[str]) -> None:
+    before, after = (candidates_for(parse(text)) for text in (SIZED, SIZED.replace(old, new)))
+    assert {a.name for a, b in zip(after, before, strict=True) if a != b} == changed
 
 
 # --- The engines of a program ---------------------------------------------------------------------
@@ -140,7 +166,7 @@ def test_an_engine_is_made_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch)
     assert made == []
     assert engines.chosen is engines.named("hybrid") is engines.chosen
     assert engines.named("pure-state") is not engines.chosen
-    assert made == [("hybrid", 1 << 20), ("pure state", 1 << 20)]
+    assert made == [("hybrid", 1 << 20), ("pure-state", 1 << 20)]
 
 
 def test_an_engine_that_is_handed_in() -> None:

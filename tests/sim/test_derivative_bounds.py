@@ -17,8 +17,9 @@ from strategies import cases
 
 from qdiff.errors import EvaluationError, QdiffError
 from qdiff.lang import expr as ex
+from qdiff.lang import gates
 from qdiff.lang.expr import Number, Parameter
-from qdiff.lang.gates import record
+from qdiff.lang.gates import GateRecord, record
 from qdiff.lang.observable import Observable
 from qdiff.lang.text.observable_text import parse_observable
 from qdiff.lang.text.parser import parse
@@ -28,9 +29,9 @@ from qdiff.sim.derivative_bounds import (
     OccurrenceBounds,
     degree,
     derivative_bounds,
-    frequency,
 )
 from qdiff.sim.flow import Apply, SmallGate, Toss, lower
+from qdiff.sim.hybrid.engine import HybridEngine
 
 pytestmark = pytest.mark.skipif(not is_extended(), reason="this platform has no extended precision")
 
@@ -254,13 +255,63 @@ def test_refusals() -> None:
         found("n")
 
 
-@pytest.mark.parametrize(
-    ("name", "controls", "expected"),
-    [("Ry", 0, 1), ("Ry", 0b10, 1), ("P", 0, 1), ("P", 0b10, 1), ("Rzz", 0, 1), ("R_XY", 0b100, 1)],
-)
-def test_frequencies(name: str, controls: int, expected: float) -> None:
-    gate = record(name)
-    assert frequency(SmallGate(gate, 0, tuple(range(gate.targets)), controls)) == pytest.approx(expected)
+# --- Frequencies other than 1: no gate of the language has one ----------------------------------
+
+
+@pytest.fixture
+def other_gates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """exp(-i a G/2) with generators that are no involutions."""
+    generators = {"Wide": np.diag([3.0, -1.0]), "Shifted": np.diag([3.0, 1.0])}
+    for name, generator in generators.items():
+        entry = GateRecord(name, 1, "", ("a",), generator=generator.astype(complex))
+        monkeypatch.setitem(gates._RECORDS, name, entry)
+
+
+class Once(BruteForce):
+    """Knows that the parameter is met once."""
+
+    def occurrences_to_come(self, parameters: Mapping[str, float], wrt: str) -> OccurrenceBounds:
+        return OccurrenceBounds(1.0, 0.0)
+
+
+FREQUENCIES = {  # f = cos(Ωt)
+    "H[q]; Rz(t)[q]": 1,
+    "X[r]; H[q]; C_Rz(t)[r][q]": 1,
+    "H[q]; X[r]; C_P(t)[r][q]": 1,
+    "H[q]; Wide(t)[q]": 2,
+    "X[r]; H[q]; C_Wide(t)[r][q]": 2,
+    "H[q]; Shifted(t)[q]": 1,
+    "H[q]; C_Shifted(t)[q][r]": 1.5,
+    "H[q]; Rzz(3*t)[q, r]": 3,
+}
+
+
+@pytest.mark.parametrize(("body", "frequency"), FREQUENCIES.items(), ids=str)
+@pytest.mark.usefixtures("other_gates")
+def test_frequencies(body: str, frequency: float) -> None:
+    """Derivatives of every order are bounded by Ωᵐ, and this is what they reach."""
+    program, observable = parse(f"qubit: q, r para: t {body}"), parse_observable("X[q]")
+    for t in (0.0, 0.4, 1.3):
+        value = HybridEngine(program).values([{"t": t}], [observable])[0, 0]
+        assert value == pytest.approx(math.cos(frequency * t), abs=1e-12)
+    bounds = derivative_bounds(Once(program), {"t": 0.4}, observable, "t")
+    for order in range(1, 9):
+        largest = max(
+            abs(frequency**order * math.cos(x + order * math.pi / 2)) for x in np.linspace(0, 7, 400)
+        )
+        assert largest <= bounds.order(order) * (1 + 1e-12)
+        assert bounds.order(order) == pytest.approx(frequency**order)
+
+
+@pytest.mark.usefixtures("other_gates")
+def test_frequencies_of_gates() -> None:
+    def frequency(name: str, controls: int = 0) -> float:
+        gate = record(name)
+        return SmallGate(gate, 0, tuple(range(gate.targets)), controls).frequency
+
+    assert [frequency(name) for name in ("Ry", "P", "Rzz", "R_XY", "Wide", "Shifted")] == [1, 1, 1, 1, 2, 1]
+    assert [frequency(name, 0b100) for name in ("Ry", "P", "Rzz", "Wide", "Shifted")] == [1, 1, 1, 2, 1.5]
+    assert frequency("H") == frequency("X", 0b100) == 0
 
 
 t, w = Parameter("t"), ex.ParameterElement("w", 2, ex.Counter("c"))

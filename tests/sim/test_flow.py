@@ -10,7 +10,7 @@ import pytest
 from qdiff.lang.gates import controlled, record
 from qdiff.lang.text.parser import parse
 from qdiff.sim.flow import ABORT, END, Apply, Decide, Mark, MeasureBits, ResetBits, Set, lower
-from qdiff.sim.hybrid.unitaries import Embedding
+from qdiff.sim.hybrid.embeddings import Embedding
 
 
 def instructions(text: str, kind: type) -> list[object]:

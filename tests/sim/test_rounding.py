@@ -81,8 +81,30 @@ def test_a_bound_that_is_too_small_is_caught(monkeypatch: pytest.MonkeyPatch) ->
     check_expression(third, 0.7, 1.3, 0)
     monkeypatch.setattr(rounding, "UNIT", UNIT / 1000)
     monkeypatch.setattr(rounding, "FUNCTION", UNIT / 1000)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match=r"is off from .* by more than"):
         check_expression(third, 0.7, 1.3, 0)
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [
+        ex.Power(ex.Parameter("t"), ex.Number(2)),
+        ex.multiply(ex.Parameter("t"), ex.Parameter("t"), ex.Number(1e300)),
+        ex.multiply(ex.Number(1e300), ex.Power(ex.Parameter("t"), ex.Number(2)), ex.Number(1e200)),
+        ex.Call("exp", ex.Reciprocal(ex.multiply(ex.Number(-1e218), ex.Parameter("t")))),
+        ex.Power(ex.multiply(ex.Number(3), ex.Parameter("t")), ex.Number(2)),
+        ex.Call("sin", ex.multiply(ex.Parameter("t"), ex.Number(1e-103))),
+    ],
+    ids=str,
+)
+def test_what_underflows_is_counted(expr: Expr) -> None:
+    assert check_expression(expr, 3.4e-221, 1.0, 0) > 0
+
+
+def test_an_exact_zero_has_no_error() -> None:
+    zero = ex.multiply(ex.Parameter("t"), ex.Counter("c"))
+    assert check_expression(ex.Call("sqrt", zero), 0.3, 1.0, 0) == 0
+    assert check_expression(ex.Call("sin", ex.Power(zero, ex.Number(2))), 0.3, 1.0, 0) == 0
 
 
 def test_cancellation_is_seen() -> None:

@@ -30,7 +30,7 @@ def analyze(
     engine: HybridEngine, parameters: Parameters, observable: Observable, wrt: Sequence[str]
 ) -> Analysis:
     """Solve once more with all counts and return what they say."""
-    work = Work(1, 4, 2)
+    work = Work(states=4, columns=2)
     missing = ""
     try:
         solution = engine.solve([parameters], [observable], wrt, work)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qdiff.errors import EvaluationError
-from qdiff.lang.evaluate import ValueFailure
-from qdiff.lang.expr import Expr, Parameter, ParameterElement, is_number
-from qdiff.lang.running import PROBABILITY_SLACK, improbable, located
+from qdiff.lang.expr import Expr
+from qdiff.lang.running import PROBABILITY_SLACK
+from qdiff.sim.exact import Floats
+from qdiff.sim.expressions import Derivatives, contained, derivative_error, value_error
 from qdiff.sim.flow import Flow
 from qdiff.sim.hybrid.graph import Graph
-from qdiff.sim.hybrid.perturbed import Slopes
+from qdiff.sim.hybrid.perturbed import Steepest
 from qdiff.sim.tape import compile_tape
-
-Floats = NDArray[np.float64]
 
 
 class Angles:
@@ -34,22 +34,9 @@ class Angles:
         self.flow = flow
         self.counters = [flow.counters[i] for i in counters]
         self.wrt = tuple(wrt)
-        self.pairs: list[tuple[int, int]] = []  # expression, position in wrt
-        self.derivatives: list[Expr] = []
-        self.triples: list[tuple[int, int]] = []  # pair, position in wrt
-        self.second_derivatives: list[Expr] = []
-        for e, expression in enumerate(flow.expressions):
-            occurring = expression.parameters()
-            for p, name in enumerate(self.wrt):
-                if name in occurring and not is_number(derivative := expression.diff(name), 0):
-                    self.pairs.append((e, p))
-                    self.derivatives.append(derivative)
-        for pair, derivative in enumerate(self.derivatives if second else ()):
-            occurring = derivative.parameters()
-            for p, name in enumerate(self.wrt):
-                if name in occurring and not is_number(curvature := derivative.diff(name), 0):
-                    self.triples.append((pair, p))
-                    self.second_derivatives.append(curvature)
+        found = Derivatives.of(flow.expressions, wrt, second=second)
+        self.pairs, self.derivatives = found.pairs, found.first  # (expression, position in wrt)
+        self.triples, self.second_derivatives = found.triples, found.second  # (pair, position in wrt)
         self.pair_expressions = np.array([e for e, _ in self.pairs], dtype=np.int64)
         self.pair_parameters = np.array([p for _, p in self.pairs], dtype=np.int64)
         self.tape = compile_tape(
@@ -80,33 +67,45 @@ class Numbers:
         self, source: Angles, rows: Sequence[Mapping[str, float]], graph: Graph, values: Floats
     ) -> None:
         self.source = source
+        self._values = values
         self.rows = rows
         self.graph = graph
         self.count = len(source.flow.expressions)
         self.derivatives = values[self.count : self.count + len(source.pairs)]
         self.second_derivatives = values[self.count + len(source.pairs) :]
         self.gate_places = (graph.runs.expressions, graph.runs.rows)
-        self.toss_places = (
-            np.array([e for e, _ in graph.tosses], dtype=np.int64),
-            np.array([r for _, r in graph.tosses], dtype=np.int64),
-        )
+        self.toss_places = graph.toss_places
         self.angles = self._at_places(values, self.gate_places)
-        tosses = self._at_places(values, self.toss_places)
-        self.probabilities = np.clip(np.nan_to_num(tosses), 0.0, 1.0)
+        self.tosses = self.probabilities = self._at_places(values, self.toss_places)
+        if self.tosses.size:
+            self.probabilities = np.minimum(np.maximum(np.nan_to_num(self.tosses), 0.0), 1.0)
+        self.derivatives_or_zero = self.derivatives
         # Comparisons with nan are false: what is not surely fine is failing.
-        self.angle_fine = np.isfinite(self.angles)
-        self.toss_fine = np.abs(tosses - self.probabilities) <= PROBABILITY_SLACK
+        everything_exists = bool(np.isfinite(values).all())
         self.failing = not (
-            self.angle_fine.all()
-            and self.toss_fine.all()
-            and np.isfinite(self.derivatives).all()
-            and np.isfinite(self.second_derivatives).all()
+            (everything_exists or self._all_exist()) and (not self.tosses.size or self.toss_fine.all())
         )
         if self.failing:
             self.angles = np.where(self.angle_fine, self.angles, 0.0)
             self.derivatives_or_zero = np.where(np.isfinite(self.derivatives), self.derivatives, 0.0)
-        else:
-            self.derivatives_or_zero = self.derivatives
+
+    def _all_exist(self) -> bool:
+        """Whether what is read has a value: an expression may have none at a row it is not read at."""
+        return bool(
+            self.angle_fine.all()
+            and np.isfinite(self.derivatives).all()
+            and np.isfinite(self.second_derivatives).all()
+        )
+
+    @cached_property
+    def angle_fine(self) -> NDArray[np.bool_]:
+        """Which angles have a value, (P, G)."""
+        return np.isfinite(self._at_places(self._values, self.gate_places))
+
+    @cached_property
+    def toss_fine(self) -> NDArray[np.bool_]:
+        """Which probabilities are some, but for rounding, (P, T)."""
+        return np.asarray(np.abs(self.tosses - self.probabilities) <= PROBABILITY_SLACK)
 
     @staticmethod
     def _at_places(values: Floats, places: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Floats:
@@ -140,21 +139,22 @@ class Numbers:
             result[p] += (curvature @ slopes[e])[:, None] * directions[:, other]
         return result.transpose(1, 2, 0)
 
-    def slopes(self, *, gates: bool) -> Slopes:
+    def slopes(self, *, gates: bool) -> Steepest:
         """Return the largest |∂expression/∂wrt| of every gate (0 without `gates`) and every toss."""
         largest = np.zeros((self.count, *self.derivatives.shape[1:]))
         finite = np.where(np.isfinite(self.derivatives), np.abs(self.derivatives), 1.0)
         np.maximum.at(largest, self.source.pair_expressions, finite)
         of_gates = self._at_places(largest, self.gate_places)
-        return Slopes(
+        return Steepest(
             of_gates if gates else np.zeros_like(of_gates), self._at_places(largest, self.toss_places)
         )
 
     def _by_expression(self, gates: Floats, tosses: Floats) -> Floats:
         """Sum a quantity of gates (…, G) and tosses (…, T) by expression and row: (expressions, R, …)."""
         result = np.zeros((self.count, self.graph.rows.shape[1], *gates.shape[:-1]))
-        np.add.at(result, self.gate_places, np.moveaxis(gates, -1, 0))
-        np.add.at(result, self.toss_places, np.moveaxis(tosses, -1, 0))
+        for places, found in ((self.gate_places, gates), (self.toss_places, tosses)):
+            if len(places[0]):
+                np.add.at(result, places, found.transpose(-1, *range(found.ndim - 1)))
         return result
 
     def occurrences(self, gates: Floats, tosses: Floats) -> dict[str, float]:
@@ -168,14 +168,8 @@ class Numbers:
         return result
 
     def contained(self, e: int, row: int) -> set[str]:
-        """The parameters that an expression contains; of an array `w[c]` the element that is read."""
-        names: set[str] = set()
-        for node in self.source.flow.expressions[e].walk():
-            if isinstance(node, Parameter):
-                names.add(node.name)
-            elif isinstance(node, ParameterElement):
-                names.add(f"{node.array}[{node.index.evaluate(counters=self._counters(row))}]")
-        return names
+        """The parameters that an expression contains at a row."""
+        return contained(self.source.flow.expressions[e], self._counters(row))
 
     def refuse(self, p: int, gates: Floats, tosses: Floats, negligible: float) -> None:
         """Raise for the first expression of row p without a value that more than `negligible` mass reaches.
@@ -207,26 +201,12 @@ class Numbers:
         return {name: int(v) for name, v in zip(self.source.counters, self.graph.rows[:, row], strict=True)}
 
     def _error(self, p: int, expression: Expr, row: int, probability: bool = False) -> EvaluationError:
-        try:
-            value = expression.evaluate(self.rows[p], self._counters(row))
-        except ValueFailure as failure:
-            return self._located(failure.message, failure.node)
-        if probability:
-            return improbable(self.source.flow.program, expression, value, None)
-        return self._located(f"`{expression}` is not a finite number.", expression)
+        program = self.source.flow.program
+        return value_error(program, expression, self.rows[p], self._counters(row), probability=probability)
 
     def _derivative_error(
         self, p: int, expression: Expr, derivative: Expr, row: int, wrt: tuple[int, ...]
     ) -> EvaluationError:
-        names = " and ".join(f"`{self.source.wrt[i]}`" for i in wrt)
-        try:
-            derivative.evaluate(self.rows[p], self._counters(row))
-            reason = "it is not a finite number."
-        except ValueFailure as failure:
-            reason = failure.message
-        kind = "derivative" if len(wrt) == 1 else "second derivative"
-        message = f"the {kind} of `{expression}` by {names} does not exist here: {reason}"
-        return self._located(message, expression)
-
-    def _located(self, message: str, node: Expr) -> EvaluationError:
-        return located(self.source.flow.program, message, node.place())
+        names = [self.source.wrt[i] for i in wrt]
+        program, counters = self.source.flow.program, self._counters(row)
+        return derivative_error(program, expression, derivative, names, self.rows[p], counters)

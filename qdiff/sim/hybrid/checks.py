@@ -10,13 +10,13 @@ import numpy as np
 
 from qdiff.errors import EvaluationError, listed
 from qdiff.sim.exact import NEGLIGIBLE_MASS, Floats
-from qdiff.sim.hybrid.coordinates import encode
+from qdiff.sim.hybrid import by_shape
 from qdiff.sim.hybrid.correlate import count
 from qdiff.sim.hybrid.fields import Field
 from qdiff.sim.hybrid.perturbed import Injections, injections
 from qdiff.sim.hybrid.solution import Solution, mass
 from qdiff.sim.hybrid.solver import Solver
-from qdiff.sim.hybrid.sweeps import States
+from qdiff.sim.hybrid.superoperators import MatrixSteps
 from qdiff.sim.hybrid.traces import Maps
 
 TURNED = 1e-9  # difference of two projectors that is no rounding
@@ -42,18 +42,17 @@ class Checks:
     def outside(self, tolerance: float) -> tuple[float, float]:
         """What was not followed: how much it may still add, and the share of the mass that is there.
 
-        What derivatives carry is looked at only where the states themselves are within the tolerance.
-
         Mass × growth of the observables × number of visits, of the states and, where derivatives are
         asked for, of what they carry: a branch of probability 0 may matter to a derivative. The worst
-        row counts.
+        row counts. What derivatives carry is looked at only where the states themselves are within the
+        tolerance.
         """
         solution, graph = self.solution, self.solution.graph
         visits = 1 + solution.mass(graph.followed)
         share = solution.mass(solution.frontier)
         tail = visits * self._growth(solution.states)
         if len(solution.numbers.source.wrt) and float(tail.max()) <= tolerance:
-            carried = self._carried(gates=True)
+            carried = self.carried(gates=True)
             share = np.maximum(
                 share,
                 mass(carried.states, solution.frontier, solution.solver) / np.maximum(1.0, carried.entering),
@@ -63,7 +62,7 @@ class Checks:
 
     def carried_mass(self) -> float:
         """A bound of the trace norm of what derivatives carry to the frontier."""
-        carried = self._carried(gates=True)
+        carried = self.carried(gates=True)
         return float(mass(carried.states, self.solution.frontier, self.solution.solver).max())
 
     def _growth(self, states: Field) -> Floats:
@@ -83,7 +82,8 @@ class Checks:
                     total = total + moments[:, moment] * observable.norm_bound(store)
         return total
 
-    def _carried(self, *, gates: bool) -> Carried:
+    def carried(self, *, gates: bool) -> Carried:
+        """What derivatives carry to every vertex; without `gates`, those of flips."""
         return self._by_gates if gates else self._by_flips
 
     @cached_property
@@ -98,18 +98,17 @@ class Checks:
         """What derivatives carry to every vertex; without `gates`, those of flips."""
         solution = self.solution
         slopes = solution.numbers.slopes(gates=gates)
-        injected = injections(solution.graph, solution.maps, solution.unitaries, solution.masses(), slopes)
-        # A solver of its own: residuals and applications belong to the states.
         known = solution.solver
+        if isinstance(known.steps, MatrixSteps):
+            injected = by_shape.injections(known.steps, solution.states, slopes)
+        else:
+            injected = injections(
+                solution.graph, solution.maps, solution.unitaries, solution.masses(), slopes
+            )
+        # A solver of its own: residuals and applications belong to the states.
         solver = Solver(solution.graph, known.steps, known.dimension, known.rows)
-        sources: States = {}
-        for vertex, stack in injected.sources.items():
-            y = np.zeros((solver.rows, solver.moments, solver.size))
-            y[:, :1] = encode(stack)
-            sources[vertex] = y
-        shape = (solver.rows, solver.moments, solver.size)
-        entering = mass(Field(len(solver.graph.stores), shape, sources), list(sources), solver)
-        states = solver.push_forward(sources)
+        entering = mass(injected.sources, list(injected.sources), solver)
+        states = solver.push_forward(injected.sources)
         return Carried(states, injected, entering, solver.lost[:, 0])
 
     def refuse_failures(self) -> None:
@@ -123,7 +122,7 @@ class Checks:
             return
         carried: list[tuple[Field, Injections | None]] = [(solution.states, None)]
         if len(numbers.source.wrt) and graph.tosses:
-            by_flips = self._carried(gates=False)
+            by_flips = self.carried(gates=False)
             carried.append((by_flips.states, by_flips.injected))
         for states, injected in carried:
             for vertex, error in graph.failures.items():
@@ -148,8 +147,7 @@ class Checks:
     def refuse_lost_mass(self, tolerance: float) -> None:
         """Raise where mass neither ends, aborts nor is known to be trapped: rounding ate it."""
         solution, graph = self.solution, self.solution.graph
-        stopped = [*graph.ends, *graph.aborted, *graph.frontier, *graph.failures]
-        missing = 1.0 - solution.mass(stopped) - solution.lost
+        missing = 1.0 - solution.mass(graph.stops) - solution.lost
         for p in np.flatnonzero(~(np.abs(missing) <= tolerance)):
             visits = float(solution.mass(graph.followed)[p])
             raise EvaluationError(
@@ -172,7 +170,7 @@ class Checks:
         solution, wrt = self.solution, self.solution.numbers.source.wrt
         caught = solution.lost > NEGLIGIBLE_MASS
         if self.solution.graph.tosses:
-            caught = caught | (self._carried(gates=False).lost > NEGLIGIBLE_MASS)
+            caught = caught | (self.carried(gates=False).lost > NEGLIGIBLE_MASS)
         if second:
             caught = np.ones_like(caught)
         if not caught.any():

@@ -43,6 +43,6 @@ def basis(dimension: int) -> Stack:
     return decode(np.eye(dimension * dimension), dimension)
 
 
-def traces(y: Reals, dimension: int) -> Reals:
+def masses(y: Reals, dimension: int) -> Reals:
     """Return the traces, (...)."""
     return np.asarray(y[..., :: dimension + 1].sum(axis=-1))

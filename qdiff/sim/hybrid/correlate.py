@@ -1,8 +1,7 @@
 """Sums over all visits: what gradients and the analysis need from a solved graph.
 
-The state x at an operation of a trace is linear in the states at its start, and so is the observable
-in those at its leaves. On few qubits one therefore goes through each trace once with a basis in place
-of states, and with Σ_v R_v ⊗ A_v, summed over the vertices that have the trace, in place of observables.
+One goes through each trace once forwards with the states and once backwards with the observables of all
+vertices that have it; on few qubits through all traces of one shape at once (`by_shape`).
 """
 
 from __future__ import annotations
@@ -11,18 +10,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from qdiff.sim.hybrid import traces
+from qdiff.sim.exact import Floats
+from qdiff.sim.hybrid import by_shape, traces
 from qdiff.sim.hybrid.coordinates import Reals, decode
 from qdiff.sim.hybrid.fields import Field
 from qdiff.sim.hybrid.graph import Graph
 from qdiff.sim.hybrid.solver import Solver
-from qdiff.sim.hybrid.steps import MatrixSteps
+from qdiff.sim.hybrid.stacks import product_sum, side_by_side, split
+from qdiff.sim.hybrid.superoperators import MatrixSteps
 from qdiff.sim.hybrid.traces import Maps, Stack
 from qdiff.sim.hybrid.unitaries import Runs
-
-Floats = NDArray[np.float64]
 
 CHUNK = 1 << 22  # matrix entries handled at a time
 
@@ -88,22 +86,27 @@ class Correlations:
     """Correlations of states with k observables, summed over all visits.
 
     Attributes:
-        products: for every run that contains a rotated gate, Σ R A just before it, (P, k, D, D);
-            None where it is 0.
+        products: for every run that contains a rotated gate, Σ R A just before it, (P, k, D, D),
+            None where it is 0; or of all runs, (P, runs, k, D, D).
         by_toss: for every toss, tr(A_true R - A_false R), (P, k, T).
     """
 
-    products: list[Stack | None]
+    products: list[Stack | None] | Stack
     by_toss: Floats
 
 
 def correlate(solver: Solver, maps: Maps, states: Field, observables: Field, columns: int) -> Correlations:
     """Return the correlations of states (P, n, D²) with observables (P, columns·n, D²)."""
+    if isinstance(solver.steps, MatrixSteps):
+        return Correlations(*by_shape.correlations(solver.steps, states, observables, columns))
     graph = solver.graph
     products: list[Stack | None] = [None] * len(graph.runs.pieces)
     by_toss = np.zeros((solver.rows, columns, len(graph.tosses)))
     for part in parts(solver, states, observables, columns):
-        kept = kept_states(graph, maps, part)
+        wanted = dependent(graph, part.ops)
+        if not wanted:
+            continue
+        kept = kept_states(maps, part, wanted)
 
         def backwards(
             i: int, after: Stack, before: Stack, part: Part = part, kept: dict[int, Stack] = kept
@@ -119,7 +122,7 @@ def correlate(solver: Solver, maps: Maps, states: Field, observables: Field, col
                 found = overlap(split(after, columns), kept[i])
                 by_toss[:, :, arg] += found if code == traces.TOSS else -found
 
-        maps.backward(part.ops, part.leaves, backwards)
+        maps.backward(part.ops, part.leaves, backwards, first=wanted[0])
     return Correlations(products, by_toss)
 
 
@@ -129,14 +132,13 @@ class Part:
 
     Attributes:
         trace: its number.
-        states: (P, J, D, D), or None for the basis, whose states on the way are known.
+        states: (P, J, D, D).
         leaves: (P, k·J, D, D).
     """
 
     trace: int
     ops: Sequence[traces.Op]
-    states: Stack | None
-    kept: dict[int, Stack] | None
+    states: Stack
     leaves: list[Stack]
 
 
@@ -145,15 +147,6 @@ def parts(solver: Solver, states: Field, observables: Field, columns: int) -> It
     graph, d, n = solver.graph, solver.dimension, solver.moments
     for trace, vertices in graph.members.items():
         ops = graph.traces[trace].ops
-        if isinstance(solver.steps, MatrixSteps):
-            if not solver.steps.kept(trace):
-                continue  # nothing in it depends on a parameter
-            leaves = [
-                decode(outer.reshape(solver.rows, -1, d * d), d)
-                for outer in outer_sums(solver, trace, states, observables, columns)
-            ]
-            yield Part(trace, ops, None, solver.steps.kept(trace), leaves)
-            continue
         reached = [i for i, v in enumerate(vertices) if v in states]
         step = max(1, CHUNK // (d * d * len(ops) * n * (1 + columns)))
         for first in range(0, len(reached), step):
@@ -163,15 +156,8 @@ def parts(solver: Solver, states: Field, observables: Field, columns: int) -> It
                 trace,
                 ops,
                 decode(stack, d),
-                None,
                 [decode(leaf, d) for leaf in leaf_stacks(solver, trace, observables, columns, some)],
             )
-
-
-def side_by_side(field: Field, vertices: Sequence[int]) -> Reals:
-    """Several vertices as columns, (P, vertices·C, D²)."""
-    found = field.array[vertices]  # (vertices, P, C, D²)
-    return found.swapaxes(0, 1).reshape(found.shape[1], -1, found.shape[3])
 
 
 def outer_sums(solver: Solver, trace: int, states: Field, observables: Field, columns: int) -> list[Reals]:
@@ -203,33 +189,25 @@ def leaf_stacks(
     return result
 
 
-def kept_states(graph: Graph, maps: Maps, part: Part) -> dict[int, Stack]:
-    """The states before every operation that a derivative depends on, by its place in the trace."""
-    if part.kept is not None:
-        return part.kept
-    assert part.states is not None
+def dependent(graph: Graph, ops: Sequence[traces.Op]) -> list[int]:
+    """The places of the operations that a derivative depends on: tosses, and runs with a rotation."""
+    return [
+        i
+        for i, (code, _, _, arg) in enumerate(ops)
+        if code in (traces.TOSS, traces.TOSS_NOT) or (code == traces.UNITARY and graph.runs.varying[arg])
+    ]
+
+
+def kept_states(maps: Maps, part: Part, wanted: Sequence[int]) -> dict[int, Stack]:
+    """The states before some operations, by their place in the trace."""
     kept: dict[int, Stack] = {}
 
     def forwards(i: int, x: Stack) -> None:
-        code, _, _, arg = part.ops[i]
-        if code in (traces.TOSS, traces.TOSS_NOT) or (code == traces.UNITARY and graph.runs.varying[arg]):
+        if i in wanted:
             kept[i] = x
 
-    maps.forward(part.ops, part.states, forwards)
+    maps.forward(part.ops, part.states, forwards, last=wanted[-1])
     return kept
-
-
-def split(a: Stack, columns: int) -> Stack:
-    """(P, k·J, D, D) as (P, k, J, D, D)."""
-    return a.reshape(a.shape[0], columns, -1, *a.shape[2:])
-
-
-def product_sum(x: Stack, a: Stack) -> Stack:
-    """Σ_j X_j A_j as one product, for (..., J, D, D) and (..., k, J, D, D): (..., k, D, D)."""
-    j, d = x.shape[-3:-1]
-    side_by_side = x.swapaxes(-3, -2).reshape(*x.shape[:-3], 1, d, j * d)
-    stacked = a.reshape(*a.shape[:-3], j * d, d)
-    return np.asarray(side_by_side @ stacked)
 
 
 def overlap(a: Stack, x: Stack) -> Floats:

@@ -17,25 +17,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from qdiff.errors import EvaluationError
 from qdiff.lang.observable import Observable
-from qdiff.lang.pauli_algebra import matrix as operator_matrix
 from qdiff.lang.tree import Program
 from qdiff.sim.analysis import Analysis
 from qdiff.sim.exact import DEFAULT_MEMORY, FROM_SHOTS, Curvature, Floats, Mixture, Parameters, Store
+from qdiff.sim.falling import Fall, fall
 from qdiff.sim.flow import Flow, lower
 from qdiff.sim.hybrid import memory
 from qdiff.sim.hybrid.angles import Angles
 from qdiff.sim.hybrid.checks import Checks
-from qdiff.sim.hybrid.coordinates import Reals, decode, encode
+from qdiff.sim.hybrid.coordinates import decode
 from qdiff.sim.hybrid.correlate import correlate
 from qdiff.sim.hybrid.counted import Counted, StepTooLarge, counted_counters
 from qdiff.sim.hybrid.endless import Endless
+from qdiff.sim.hybrid.ends import Ends
 from qdiff.sim.hybrid.explorer import Explorer
 from qdiff.sim.hybrid.fields import Field
 from qdiff.sim.hybrid.graph import Graph
@@ -45,6 +45,7 @@ from qdiff.sim.hybrid.solution import Solution
 from qdiff.sim.hybrid.solver import Solver
 from qdiff.sim.hybrid.steps import steps_for
 from qdiff.sim.hybrid.traces import Maps
+from qdiff.sim.kept import compared, keep
 from qdiff.sim.majorants import OccurrenceBounds
 
 FIRST_LIMIT = 64  # vertices followed at first; doubled until the mass outside does not matter
@@ -52,16 +53,11 @@ LARGEST_GRAPH = 1 << 17
 SLOW_FROM, SLOWEST = 1024, 1.5
 TAIL_TOLERANCE = 1e-13
 LOST_MASS = 1e-9
-KEPT = 16  # plans, and graphs for as many values of the compared parameters
 BATCH_MEMORY = 1 << 28  # rows are solved together up to this size
 
 
-Key = TypeVar("Key")
-Kept = TypeVar("Kept")
-
-
 @dataclass(frozen=True)
-class Plan:
+class Tracking:
     """How counters are followed for some observables: as values, as moments, or not at all."""
 
     observables: tuple[Observable, ...]
@@ -83,12 +79,12 @@ class HybridEngine:
         self.program = program
         self.max_memory = max_memory
         self.dimension = 1 << len(program.qubits)
-        self._plans: dict[tuple[Observable, ...], Plan] = {}
+        self._trackings: dict[tuple[Observable, ...], Tracking] = {}
         self._explorers: dict[tuple[object, ...], Explorer] = {}
         self._memory: WeakKeyDictionary[Graph, dict[Work, int]] = WeakKeyDictionary()
         self._never_ending: dict[tuple[float, ...], Endless] = {}
         self._angles: dict[tuple[object, ...], Angles] = {}
-        self._ends: WeakKeyDictionary[Graph, dict[tuple[Observable, ...], Field]] = WeakKeyDictionary()
+        self.ends = Ends(program)
 
     @cached_property
     def flow(self) -> Flow:
@@ -102,9 +98,9 @@ class HybridEngine:
         result = np.zeros((len(rows), len(observables)))
 
         def fill(solution: Solution, group: list[int]) -> None:
-            result[group] = self._values(solution)
+            result[group] = self.ends.values(solution)
 
-        self._by_group(rows, observables, (), Work(1, 2, 1), fill)
+        self._by_group(rows, observables, (), Work(states=2, columns=1), fill)
         return result
 
     def gradients(
@@ -115,13 +111,13 @@ class HybridEngine:
         values, gradients = np.zeros((len(rows), k)), np.zeros((len(rows), k, len(wrt)))
 
         def fill(solution: Solution, group: list[int]) -> None:
-            values[group] = self._values(solution)
+            values[group] = self.ends.values(solution)
             pulled = self.pull_back(solution)
             found = correlate(solution.solver, solution.maps, solution.states, pulled, k)
             by_angle = solution.unitaries.angle_gradients(found.products, k)
             gradients[group] = solution.numbers.chain_rule(by_angle, found.by_toss)
 
-        self._by_group(rows, observables, wrt, Work(1, 1 + k, k), fill)
+        self._by_group(rows, observables, wrt, Work(states=1 + k, columns=k), fill)
         return values, gradients
 
     def tangents(
@@ -134,10 +130,11 @@ class HybridEngine:
         """Return the expectations, (k,), and their derivatives along `directions` (V, d), (k, V)."""
         if not len(directions):
             return self.values([parameters], observables)[0], np.zeros((len(observables), 0))
-        work = Work(1, 2 + len(directions), 1 + len(directions))
+        work = Work(states=2 + len(directions), columns=1 + len(directions))
         solution = self.solve([parameters], observables, wrt, work)
         change = self._tangents(solution, directions).of_states(solution.states)
-        return self._values(solution)[0], self._values(solution, change)[0].reshape(len(directions), -1).T
+        slopes = self.ends.values(solution, change)[0].reshape(len(directions), -1)
+        return self.ends.values(solution)[0], slopes.T
 
     def curvature(
         self,
@@ -151,9 +148,8 @@ class HybridEngine:
         if not v:
             values, gradients = self.gradients([parameters], observables, wrt)
             return Curvature(values[0], gradients[0], np.zeros((k, 0, len(wrt))))
-        solution = self.solve(
-            [parameters], observables, wrt, Work(1, (1 + k) * (1 + v), k * (1 + v)), second=True
-        )
+        work = Work(states=(1 + k) * (1 + v), columns=k * (1 + v))
+        solution = self.solve([parameters], observables, wrt, work, second=True)
         solver, numbers = solution.solver, solution.numbers
         pulled = self.pull_back(solution)
         found = correlate(solver, solution.maps, solution.states, pulled, k)
@@ -169,12 +165,12 @@ class HybridEngine:
         )
         products = products + numbers.second_chain_rule(by_angle[0], found.by_toss[0], directions)
         gradients = numbers.chain_rule(by_angle, found.by_toss)[0]
-        return Curvature(self._values(solution)[0], gradients, products)
+        return Curvature(self.ends.values(solution)[0], gradients, products)
 
     def state(self, parameters: Parameters) -> dict[Store, Mixture]:
         """Return the final state by store (values of `program.counters`), aborted runs left out."""
-        everything = Plan((), Counted(), frozenset(range(len(self.program.counters))))
-        solution = self._solve_plan(everything, [parameters], (), Work(1, 1, 1))
+        everything = Tracking((), Counted(), frozenset(range(len(self.program.counters))))
+        solution = self._solve_tracked(everything, [parameters], (), Work(states=1, columns=1))
         width = len(self.program.counters)
         found: dict[Store, Mixture] = {}
         for vertex in solution.graph.ends:
@@ -207,7 +203,9 @@ class HybridEngine:
         second: bool = False,
     ) -> Solution:
         """Return the visit states for rows with equal compared parameters, followed as far as needed."""
-        return self._solve_plan(self._plan(observables), rows, wrt, work or Work(len(rows)), second=second)
+        return self._solve_tracked(
+            self._tracking(observables), rows, wrt, work or Work(rows=len(rows)), second=second
+        )
 
     def _by_group(
         self,
@@ -229,46 +227,52 @@ class HybridEngine:
                 step = max(1, BATCH_MEMORY // self._row_memory(rows[group[0]], observables, work))
             for first in range(0, len(group), step):
                 some = group[first : first + step]
-                together = Work(len(some), work.states, work.columns)
+                together = replace(work, rows=len(some))
                 fill(self.solve([rows[i] for i in some], observables, wrt, together), some)
 
     def _row_memory(self, row: Parameters, observables: Sequence[Observable], work: Work) -> int:
-        plan = self._plan(observables)
+        tracking = self._tracking(observables)
         try:
-            graph = self._explorer(plan, row).graph(FIRST_LIMIT)
+            graph = self._explorer(tracking, row).graph(FIRST_LIMIT)
         except StepTooLarge:
-            graph = self._explorer(self._by_values(plan), row).graph(FIRST_LIMIT)
+            graph = self._explorer(self._by_values(tracking), row).graph(FIRST_LIMIT)
         return memory.needed(graph, self.dimension, work)
 
-    def _plan(self, observables: Sequence[Observable]) -> Plan:
+    def _tracking(self, observables: Sequence[Observable]) -> Tracking:
         key = tuple(observables)
-        if key not in self._plans:
-            _keep(self._plans, key, self._new_plan(key, counted_counters(self.flow, key)))
-        return self._plans[key]
+        if key not in self._trackings:
+            keep(self._trackings, key, self._new_tracking(key, counted_counters(self.flow, key)))
+        return self._trackings[key]
 
-    def _new_plan(self, observables: tuple[Observable, ...], counted: Counted) -> Plan:
+    def _new_tracking(self, observables: tuple[Observable, ...], counted: Counted) -> Tracking:
         names = {name for observable in observables for name in observable.counters}
         at_end = frozenset(i for i, name in enumerate(self.flow.counters) if name in names)
-        return Plan(observables, counted, at_end - counted.tracked)
+        return Tracking(observables, counted, at_end - counted.tracked)
 
-    def _by_values(self, plan: Plan) -> Plan:
-        """The plan that follows the values of all counters: some step is so large that they may overflow."""
-        return self._new_plan(plan.observables, Counted())
+    def _by_values(self, tracking: Tracking) -> Tracking:
+        """The one that follows the values of all counters: some step is so large that they may overflow."""
+        return self._new_tracking(tracking.observables, Counted())
 
-    def _solve_plan(
-        self, plan: Plan, rows: Sequence[Parameters], wrt: Sequence[str], work: Work, *, second: bool = False
+    def _solve_tracked(
+        self,
+        tracking: Tracking,
+        rows: Sequence[Parameters],
+        wrt: Sequence[str],
+        work: Work,
+        *,
+        second: bool = False,
     ) -> Solution:
         memory.require(memory.least(self.dimension), self.max_memory, len(self.program.qubits), "at least ")
         try:
-            return self._follow(plan, rows, tuple(wrt), work, second)
+            return self._follow(tracking, rows, tuple(wrt), work, second)
         except StepTooLarge:
-            return self._follow(self._by_values(plan), rows, tuple(wrt), work, second)
+            return self._follow(self._by_values(tracking), rows, tuple(wrt), work, second)
 
     def _follow(
-        self, plan: Plan, rows: Sequence[Parameters], wrt: tuple[str, ...], work: Work, second: bool
+        self, tracking: Tracking, rows: Sequence[Parameters], wrt: tuple[str, ...], work: Work, second: bool
     ) -> Solution:
         """Solve larger and larger parts of the graph until what is outside does not matter."""
-        explorer = self._explorer(plan, rows[0])
+        explorer = self._explorer(tracking, rows[0])
         limit, before = FIRST_LIMIT, 1.0
         while True:
             explorer.follow(limit)
@@ -277,7 +281,7 @@ class HybridEngine:
             graph = explorer.graph(limit)
             taken = self._needed(graph, work)
             memory.require(taken, self.max_memory, qubits)
-            solution = self._solve(plan, explorer, graph, rows, wrt, second, taken)
+            solution = self._solve(tracking, explorer, graph, rows, wrt, second, taken)
             if not graph.complete and limit > FIRST_LIMIT:
                 solution = replace(solution, endless=tuple(self.endless(rows[0], graph, graph.frontier)))
             checks = Checks(solution)
@@ -288,21 +292,20 @@ class HybridEngine:
                 break
             # A long way before the first run can end?
             never = float(solution.mass(solution.endless).max())
-            untouched = outside > 1 - LOST_MASS - never
-            # A mass that falls geometrically is squared when twice as many stores are followed.
-            slow = limit >= SLOW_FROM and not untouched and outside >= before**SLOWEST
+            found = fall(outside, before, SLOWEST, ceiling=1 - never)
+            slow = limit >= SLOW_FROM and found is Fall.SLOW
             if slow or limit == LARGEST_GRAPH:
                 raise EvaluationError(
                     f"After following {limit} combinations of loop and counters, runs still go on to others "
                     f"with probability {outside:.1e}, which decreases too slowly. If the program ends at "
                     f"all, estimate from shots: {FROM_SHOTS}."
                 )
-            limit, before = min(LARGEST_GRAPH, limit * (8 if untouched else 2)), outside
+            limit, before = min(LARGEST_GRAPH, limit * (8 if found is Fall.UNTOUCHED else 2)), outside
         checks.refuse_failures()
         checks.refuse_lost_mass(LOST_MASS)
         if wrt and solution.solver.loops.traps:
             checks.refuse_passing_traps(
-                lambda nearby: self._solve(plan, explorer, graph, nearby, wrt, second, taken),
+                lambda nearby: self._solve(tracking, explorer, graph, nearby, wrt, second, taken),
                 second=second,
             )
         return solution
@@ -311,7 +314,7 @@ class HybridEngine:
         """The vertices among some from which no run can end."""
         key = self._compared(row)
         if key not in self._never_ending:
-            _keep(self._never_ending, key, Endless(self.flow, row))
+            keep(self._never_ending, key, Endless(self.flow, row))
         points = [graph.points[v] for v in vertices]
         found = self._never_ending[key].among(points, [graph.stores[v] for v in vertices])
         return [v for v, never in zip(vertices, found, strict=True) if never]
@@ -323,19 +326,19 @@ class HybridEngine:
         return known[work]
 
     def _compared(self, row: Parameters) -> tuple[float, ...]:
-        return tuple(row[name] for name in self.program.parameters if name in self.program.compared)
+        return tuple(compared(self.program, row).values())
 
-    def _explorer(self, plan: Plan, row: Parameters) -> Explorer:
-        counted = plan.counted
-        key = (self._compared(row), counted.counters, counted.forgotten, counted.basis, plan.at_end)
+    def _explorer(self, tracking: Tracking, row: Parameters) -> Explorer:
+        counted = tracking.counted
+        key = (self._compared(row), counted.counters, counted.forgotten, counted.basis, tracking.at_end)
         if key not in self._explorers:
-            compared = {name: row[name] for name in self.program.parameters if name in self.program.compared}
-            _keep(self._explorers, key, Explorer(self.flow, compared, plan.counted, plan.at_end))
+            at = compared(self.program, row)
+            keep(self._explorers, key, Explorer(self.flow, at, tracking.counted, tracking.at_end))
         return self._explorers[key]
 
     def _solve(
         self,
-        plan: Plan,
+        tracking: Tracking,
         explorer: Explorer,
         graph: Graph,
         rows: Sequence[Parameters],
@@ -343,9 +346,9 @@ class HybridEngine:
         second: bool,
         taken: int,
     ) -> Solution:
-        key = (wrt, second, tuple(explorer.angle_counters))
+        key = (wrt, second, tuple(explorer.rows.counters))
         if key not in self._angles:
-            _keep(self._angles, key, Angles(explorer.flow, explorer.angle_counters, wrt, second=second))
+            keep(self._angles, key, Angles(explorer.flow, explorer.rows.counters, wrt, second=second))
         numbers = self._angles[key].at(rows, graph)
         unitaries = graph.runs.at(numbers.angles)
         maps = Maps(unitaries.runs, unitaries.adjoints, graph.masks, graph.resets, numbers.probabilities)
@@ -353,7 +356,7 @@ class HybridEngine:
         solver = Solver(graph, steps, self.dimension, len(rows))
         states = solver.push_forward(solver.start())
         return Solution(
-            plan.observables,
+            tracking.observables,
             graph,
             numbers,
             unitaries,
@@ -368,62 +371,10 @@ class HybridEngine:
 
     # --- observables ---
 
-    def _values(self, solution: Solution, states: Field | None = None) -> Floats:
-        """Σ_ends tr(O R), (P, k); for tangents (1, V·n, D²) the V directions in front of k: (1, V·k)."""
-        states = solution.states if states is None else states
-        rows, n, k = solution.solver.rows, solution.solver.moments, len(solution.observables)
-        ends = solution.graph.ends
-        if not ends:
-            return np.zeros((rows, states.columns // n * k))
-        width = len(ends) * n * solution.solver.size  # all ends side by side: one product
-        found = states.array[ends].reshape(len(ends), -1, n * solution.solver.size)
-        operators = self._at_ends(solution).array[ends].reshape(len(ends), k, n * solution.solver.size)
-        side_by_side = found.swapaxes(0, 1).reshape(-1, width)
-        return np.asarray(side_by_side @ operators.swapaxes(0, 1).reshape(k, width).T).reshape(rows, -1)
-
     def pull_back(self, solution: Solution) -> Field:
         """Return the observables at every vertex."""
-        return solution.solver.pull_back(self._at_ends(solution))
+        return solution.solver.pull_back(self.ends.observables(solution))
 
     def _tangents(self, solution: Solution, directions: Floats) -> Tangents:
         gates, tosses = solution.numbers.rates(np.asarray(directions, dtype=float))
         return Tangents(solution.solver, solution.maps, solution.unitaries, gates, tosses)
-
-    def _at_ends(self, solution: Solution) -> Field:
-        """The observables at the store of every end, (1, k·n, D²)."""
-        graph, observables = solution.graph, solution.observables
-        known = self._ends.setdefault(graph, {})
-        if observables not in known:
-            n = len(graph.counted.basis)
-            matrices: dict[object, Reals] = {}
-            size = self.dimension**2
-            result = Field(len(graph.stores), (1, len(observables) * n, size), {})
-            parts = [graph.counted.split(o, self.flow.counters) for o in observables]
-            for vertex in graph.ends:
-                stacked = np.zeros((1, len(observables) * n, self.dimension**2))
-                for i, by_moment in enumerate(parts):
-                    for moment, observable in by_moment.items():
-                        stacked[0, i * n + moment] = self._operator(
-                            observable, solution.store(vertex), matrices
-                        )
-                result[vertex] = stacked
-            known[observables] = result
-        return known[observables]
-
-    def _operator(
-        self, observable: Observable, store: dict[str, int], matrices: dict[object, Reals]
-    ) -> Reals:
-        total = np.zeros(self.dimension**2)
-        for operators, coefficient in observable.coefficients(store).items():
-            if operators not in matrices:
-                matrices[operators] = encode(operator_matrix(operators, self.program.qubits))
-            # A Hermitian observable is the sum of the real parts: the imaginary ones add up to 0.
-            total += complex(coefficient).real * matrices[operators]
-        return total
-
-
-def _keep(cache: dict[Key, Kept], key: Key, value: Kept) -> None:
-    """Put a value into a cache of limited size; the oldest goes."""
-    if len(cache) >= KEPT:
-        del cache[next(iter(cache))]
-    cache[key] = value

@@ -38,9 +38,11 @@ from qdiff.sim.hybrid import traces
 from qdiff.sim.hybrid.counted import Counted, StepTooLarge
 from qdiff.sim.hybrid.graph import Graph, Store, Trace
 from qdiff.sim.hybrid.schedule import schedule
+from qdiff.sim.hybrid.shapes import Key, key
 from qdiff.sim.hybrid.traces import Op, ResetMap
 from qdiff.sim.hybrid.unitaries import Runs
 from qdiff.sim.liveness import live_counters
+from qdiff.sim.readings import Rows
 
 FAILURE = -1  # the meeting point of a vertex that stands for an error
 
@@ -84,8 +86,6 @@ class Explorer:
         self.compared = compared
         self.dimension = 1 << len(flow.program.qubits)
         self.index = {name: i for i, name in enumerate(flow.counters)}
-        self.read = [sorted(self.index[c] for c in e.counters()) for e in flow.expressions]
-        self.angle_counters = sorted({i for read in self.read for i in read})
         self.vertex: dict[tuple[int, Store], int] = {}
         self.points: list[int] = []
         self.stores: list[Store] = []
@@ -98,7 +98,7 @@ class Explorer:
         self.waiting: deque[int] = deque()
         self.runs: dict[tuple[int, ...], int] = {}
         self.instances: dict[tuple[int, int], int] = {}
-        self.rows: dict[tuple[int, ...], int] = {(0,) * len(self.angle_counters): 0}
+        self.rows = Rows(flow)
         self.tosses: dict[tuple[int, int], int] = {}
         self.masks: dict[tuple[tuple[int, ...], frozenset[int]], int] = {}
         self.counters_of: dict[int, list[int]] = {}
@@ -250,11 +250,7 @@ class Explorer:
         return self.instances.setdefault((gate, row), len(self.instances))
 
     def _row(self, expression: int, store: Store) -> int:
-        read = self.read[expression]
-        if not read:
-            return 0
-        key = tuple(store[i] if i in read else 0 for i in self.angle_counters)
-        return self.rows.setdefault(key, len(self.rows))
+        return self.rows.row(expression, store)
 
     def _mask(self, qubits: tuple[int, ...], kept: list[int]) -> int:
         return self.masks.setdefault((qubits, frozenset(kept)), len(self.masks))
@@ -310,6 +306,8 @@ class Explorer:
         for vertex, number, targets in part:
             targets_of[vertex] = targets
             trace_of[vertex] = number
+        numbers: dict[Key, int] = {}
+        kinds = [numbers.setdefault(key(t.ops, t.moments), len(numbers)) for t in self.traces]
         last: dict[int, list[int]] = {END: [], ABORT: [], FAILURE: []}
         outside: list[int] = []
         for v in range(known):
@@ -337,6 +335,6 @@ class Explorer:
                 for op in trace.ops
                 if op[0] == traces.RESET
             },
-            rows=np.array(list(self.rows), dtype=float).reshape(len(self.rows), -1).T,
-            stages=schedule(targets_of, trace_of),
+            rows=np.array(self.rows.keys, dtype=float).reshape(len(self.rows.keys), -1).T,
+            stages=schedule(targets_of, [kinds[trace] if trace >= 0 else -1 for trace in trace_of]),
         )

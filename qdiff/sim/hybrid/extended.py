@@ -21,12 +21,13 @@ from qdiff.lang.observable import Observable
 from qdiff.lang.pauli_algebra import matrix as operator_matrix
 from qdiff.sim.exact import Floats
 from qdiff.sim.hybrid import traces
-from qdiff.sim.hybrid.correlate import overlap, product_sum, split
+from qdiff.sim.hybrid.correlate import overlap
 from qdiff.sim.hybrid.extended_numbers import UNIT, ExtendedNumbers, LongFloats, LongMatrix
 from qdiff.sim.hybrid.fields import Field
 from qdiff.sim.hybrid.passage import Passage, coordinates, hermitian, kept
 from qdiff.sim.hybrid.solution import Solution
 from qdiff.sim.hybrid.solver import Solver
+from qdiff.sim.hybrid.stacks import product_sum, split
 from qdiff.sim.hybrid.traces import Maps
 
 LARGEST_DIMENSION = 64

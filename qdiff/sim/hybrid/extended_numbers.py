@@ -9,7 +9,7 @@ the units. A number written in a program and a parameter are the doubles that th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,7 +120,7 @@ class ExtendedNumbers:
         turned = generator_norm(gate) * angle.error
         return _rotation(gate, angle.value), min(CHANGE, turned if turned == turned else CHANGE)
 
-    def _values(self, expressions: list[Expr]) -> LongFloats:
+    def _values(self, expressions: Sequence[Expr]) -> LongFloats:
         """All expressions at all rows, (expressions, R); 0 where there is no value."""
         result = np.zeros((len(expressions), self.graph.rows.shape[1]), dtype=np.longdouble)
         with np.errstate(all="ignore"):
@@ -129,7 +129,7 @@ class ExtendedNumbers:
                 result[i] = np.where(np.isfinite(found), found, 0)
         return result
 
-    def _errors(self, expressions: list[Expr], values: LongFloats) -> Floats:
+    def _errors(self, expressions: Sequence[Expr], values: LongFloats) -> Floats:
         result = np.zeros(values.shape)
         for i, expression in enumerate(expressions):
             if isinstance(expression, ex.Number | ex.Parameter) and _is_double(expression):

@@ -5,7 +5,8 @@ A vertex that no run reaches, or that observes nothing, is absent, which stands 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -19,7 +20,9 @@ class Field(MutableMapping[int, Reals]):
         array: (vertices, P, C, D²), 0 where nothing is known.
     """
 
-    def __init__(self, vertices: int, shape: tuple[int, int, int], given: Mapping[int, Reals]) -> None:
+    def __init__(
+        self, vertices: int, shape: tuple[int, int, int], given: Mapping[int, Reals] = MappingProxyType({})
+    ) -> None:
         self.array = np.zeros((vertices, *shape))
         self._known = bytearray(vertices)
         if isinstance(given, Field):
@@ -34,7 +37,7 @@ class Field(MutableMapping[int, Reals]):
         """C."""
         return int(self.array.shape[2])
 
-    def mark(self, vertices: list[int]) -> None:
+    def mark(self, vertices: Iterable[int]) -> None:
         """Say that the array was filled in at some vertices."""
         for vertex in vertices:
             self._known[vertex] = 1

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from qdiff.errors import EvaluationError
 from qdiff.sim.hybrid.counted import Counted
-from qdiff.sim.hybrid.schedule import Stage
+from qdiff.sim.hybrid.schedule import Chain, Stage
+from qdiff.sim.hybrid.shapes import Places, Shape, places, shapes_of
 from qdiff.sim.hybrid.traces import Op, ResetMap
 from qdiff.sim.hybrid.unitaries import Runs
 
@@ -77,6 +78,17 @@ class Graph:
     stages: list[Stage]
 
     @cached_property
+    def stops(self) -> NDArray[np.int64]:
+        """The vertices where runs end, abort, fail or are followed no more."""
+        return np.array([*self.ends, *self.aborted, *self.frontier, *self.failures], dtype=np.int64)
+
+    @cached_property
+    def toss_places(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The expression and the row of every toss."""
+        places = np.array(self.tosses, dtype=np.int64).reshape(-1, 2)
+        return places[:, 0], places[:, 1]
+
+    @cached_property
     def members(self) -> dict[int, list[int]]:
         """The followed vertices by trace."""
         result: dict[int, list[int]] = {}
@@ -93,6 +105,38 @@ class Graph:
             ]
             for trace, vertices in self.members.items()
         }
+
+    @cached_property
+    def shapes(self) -> list[Shape]:
+        """The shapes of the traces that vertices have."""
+        traces = [(trace.ops, trace.moments) for trace in self.traces]
+        return shapes_of(traces, self.members, self.targets, self.runs.varying)
+
+    @cached_property
+    def shape_of(self) -> dict[int, tuple[int, int]]:
+        """For each of these traces its shape, and which of the shape's traces it is."""
+        return {
+            trace: (number, slot)
+            for number, shape in enumerate(self.shapes)
+            for slot, trace in enumerate(shape.traces)
+        }
+
+    @cached_property
+    def chains(self) -> dict[int, tuple[int, Places]]:
+        """By first vertex, for every chain: the shape of its traces, which of them each vertex has."""
+        return {
+            segment.vertices[0]: self._shapes_in(segment)
+            for stage in self.stages
+            for segment in stage.segments
+            if isinstance(segment, Chain)
+        }
+
+    def _shapes_in(self, chain: Chain) -> tuple[int, Places]:
+        found = [self.shape_of[self.trace[v]] for v in chain.vertices]
+        slots = [slot for _, slot in found]
+        if slots.count(slots[0]) == len(slots):
+            slots = slots[:1]
+        return found[0][0], places(np.array(slots))
 
     @property
     def complete(self) -> bool:

@@ -16,8 +16,10 @@ from qdiff.errors import EvaluationError
 from qdiff.sim.hybrid import krylov, linear
 from qdiff.sim.hybrid.compression import Compression
 from qdiff.sim.hybrid.coordinates import Reals, identity
+from qdiff.sim.hybrid.kraus import Kraus, KrausSystem, iterated
 from qdiff.sim.hybrid.schedule import Stage
-from qdiff.sim.hybrid.steps import MatrixSteps, OperationSteps, longest_by_gates
+from qdiff.sim.hybrid.steps import OperationSteps, longest_by_gates
+from qdiff.sim.hybrid.superoperators import MatrixSteps
 from qdiff.sim.hybrid.supports import useless
 from qdiff.sim.hybrid.sweeps import States, Sweeps
 from qdiff.sim.hybrid.traps import Leaving, leaving_spaces
@@ -42,6 +44,7 @@ class Loops:
         self.traps: dict[Stage, Leaving] = {}
         self._systems: dict[tuple[Stage, Pattern], linear.LoopSystem | None] = {}
         self._compressions: dict[Stage, Compression | None] = {}
+        self._kraus: dict[Stage, Kraus | None] = {}
         self._unneeded: dict[tuple[Stage, bool], dict[int, frozenset[int]]] = {}
 
     def solve(self, stage: Stage, b: Reals, *, adjoint: bool) -> Reals:
@@ -80,12 +83,14 @@ class Loops:
         only = moment if self.sweeps.moments > 1 else None
 
         def apply(flat: Reals, bare: bool = False) -> Reals:
-            self.applications += 1
+            self._count()
             swept = self._sweep(stage, flat.reshape(right.shape), adjoint, only, bare)
             return self._project(stage, swept).reshape(flat.shape)
 
-        compression = None if stage in self.traps else self._compression(stage)
-        if compression is None:
+        if (kraus := self._operators(stage)) is not None:
+            factor = self._factor(stage, kraus, moment)
+            solved = iterated(kraus, factor, right, self._count, adjoint=adjoint)
+        elif stage in self.traps or (compression := self._compression(stage)) is None:
             solved = krylov.gmres(apply, right.reshape(-1, right.shape[-1]))
         else:
             solved = _solve_compressed(compression, apply, right, adjoint)
@@ -99,6 +104,9 @@ class Loops:
             f"residual is {solved.residuals.max():.1e}. It takes too many passes on average at these "
             "parameters."
         )
+
+    def _count(self) -> None:
+        self.applications += 1
 
     # --- equations ---
 
@@ -134,6 +142,9 @@ class Loops:
 
     def _system(self, stage: Stage, moment: int, size: int) -> linear.LoopSystem | None:
         steps = self.sweeps.steps
+        kraus = self._operators(stage)
+        if kraus is not None and kraus.unknowns <= linear.DENSE_UP_TO:
+            return KrausSystem(kraus, self.rows, self._factor(stage, kraus, moment))
         if size > linear.DENSE_UP_TO:
             fit = isinstance(steps, MatrixSteps) and stage not in self.traps
             return self._sparse(steps, stage, moment) if fit else None  # type: ignore[arg-type]
@@ -184,6 +195,21 @@ class Loops:
         )
 
     # --- fewer unknowns, less work ---
+
+    def _operators(self, stage: Stage) -> Kraus | None:
+        """The Kraus operators of a loop with one way back and without a trap."""
+        steps = self.sweeps.steps
+        if not isinstance(steps, OperationSteps) or stage in self.traps:
+            return None
+        if stage not in self._kraus:
+            self._kraus[stage] = Kraus.of(self.graph, stage, steps.maps, self.sweeps.dimension)
+        return self._kraus[stage]
+
+    def _factor(self, stage: Stage, kraus: Kraus, moment: int) -> float:
+        """What one pass through a loop with one way back makes of a moment by itself."""
+        graph = self.graph
+        assignment = graph.traces[graph.trace[stage.order[0]]].moments[kraus.leaf]
+        return float(graph.moments[assignment][moment, moment])
 
     def _compression(self, stage: Stage) -> Compression | None:
         steps = self.sweeps.steps

@@ -13,6 +13,7 @@ from qdiff.sim.exact import FROM_SHOTS
 from qdiff.sim.hybrid import correlate, krylov, linear, steps
 from qdiff.sim.hybrid.graph import Graph
 from qdiff.sim.hybrid.unitaries import FULL_UP_TO
+from qdiff.sim.sizes import size_text
 
 REAL, COMPLEX = 8, 16
 LEAST_MATRICES = 4  # a state, an observable, a run of gates and its adjoint
@@ -78,14 +79,8 @@ def require(needed_bytes: int, limit: int, qubits: int, qualifier: str = "") -> 
     """
     if needed_bytes > limit:
         raise ResourceError(
-            f"The hybrid engine needs {qualifier}{gigabytes(needed_bytes)} for density operators on "
-            f"{qubits} qubits; the limit is {gigabytes(limit)}. "
+            f"The hybrid engine needs {qualifier}{size_text(needed_bytes)} for density operators on "
+            f"{qubits} qubits; the limit is {size_text(limit)}. "
             "Raise it (qd.expectation(…, max_memory=bytes)), use fewer qubits or smaller counters, follow "
             f'branches (engine="branching"), or estimate from shots: {FROM_SHOTS}.'
         )
-
-
-def gigabytes(size: int) -> str:
-    """A size for people."""
-    doublings = size.bit_length() - 1
-    return f"{size / 2**30:.3g} GiB" if doublings < 80 else f"about 2^{doublings - 30} GiB"

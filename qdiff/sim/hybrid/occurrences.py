@@ -24,6 +24,7 @@ from qdiff.sim.hybrid.dominating import Dominating
 from qdiff.sim.hybrid.fields import Field
 from qdiff.sim.hybrid.graph import Trace
 from qdiff.sim.hybrid.solution import Solution
+from qdiff.sim.hybrid.stacks import added
 from qdiff.sim.hybrid.traces import Stack
 from qdiff.sim.majorants import OccurrenceBounds
 
@@ -113,6 +114,6 @@ def _walk(
             most = max(most, norm + met - 1.0)
         before = None if after is None else solution.maps.apply_adjoint(code, arg, after)
         if met and code != traces.TOSS_NOT:  # a toss is met once, whichever side comes up
-            before = traces.added(before, np.asarray(met * one, dtype=complex))
-        registers[src] = traces.added(registers[src], before) if code in traces.BRANCHES else before
+            before = added(before, np.asarray(met * one, dtype=complex))
+        registers[src] = added(registers[src], before) if code in traces.BRANCHES else before
     return registers[0], most * ROUNDED_UP

@@ -16,18 +16,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qdiff.sim.exact import Floats
 from qdiff.sim.hybrid import traces
+from qdiff.sim.hybrid.coordinates import encode
+from qdiff.sim.hybrid.fields import Field
 from qdiff.sim.hybrid.graph import Graph
-from qdiff.sim.hybrid.traces import Maps, Stack, added
+from qdiff.sim.hybrid.stacks import added
+from qdiff.sim.hybrid.traces import Maps, Stack
 from qdiff.sim.hybrid.unitaries import Unitaries
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Slopes:
+class Steepest:
     """The largest |∂ angle| of every rotated gate, (P, G), and |∂ probability| of every toss, (P, T)."""
 
     gates: Floats
@@ -39,21 +40,26 @@ class Injections:
     """What the derivatives inside the traces contribute.
 
     Attributes:
-        sources: vertex → what arrives there, (P, 1, D, D).
+        sources: vertex → what arrives there, (P, n, D²), moments 0.
         runs, tosses: mass that derivatives earlier in a trace bring to each run and each toss, (P, …).
     """
 
-    sources: dict[int, Stack]
+    sources: Field
     runs: Floats
     tosses: Floats
 
 
 def injections(
-    graph: Graph, maps: Maps, unitaries: Unitaries, masses: Mapping[int, Stack], slopes: Slopes
+    graph: Graph, maps: Maps, unitaries: Unitaries, masses: Mapping[int, Stack], slopes: Steepest
 ) -> Injections:
     """Go through all traces with the visit states (P, 1, D, D) and collect what their derivatives add."""
     rows = len(slopes.gates)
-    found = Injections({}, np.zeros((rows, len(graph.runs.pieces))), np.zeros((rows, len(graph.tosses))))
+    shape = (rows, len(graph.counted.basis), graph.runs.dimension**2)
+    found = Injections(
+        Field(len(graph.stores), shape),
+        np.zeros((rows, len(graph.runs.runs))),
+        np.zeros((rows, len(graph.tosses))),
+    )
     members: dict[int, list[int]] = {}
     for vertex in graph.followed:
         if vertex in masses:
@@ -66,9 +72,8 @@ def injections(
                 continue
             for i, vertex in enumerate(vertices):
                 target = graph.targets[vertex][slot]
-                before = found.sources.get(target)
-                part = leaf[:, i : i + 1]
-                found.sources[target] = part if before is None else before + part
+                found.sources.array[target, :, 0] += encode(leaf[:, i])
+                found.sources.mark([target])
     return found
 
 
@@ -76,7 +81,7 @@ def _through(
     ops: Sequence[traces.Op],
     maps: Maps,
     unitaries: Unitaries,
-    slopes: Slopes,
+    slopes: Steepest,
     states: Stack,
     found: Injections,
 ) -> list[Stack | None]:

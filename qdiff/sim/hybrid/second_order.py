@@ -15,20 +15,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qdiff.sim.exact import Floats
 from qdiff.sim.hybrid import correlate as co
 from qdiff.sim.hybrid import traces
 from qdiff.sim.hybrid.coordinates import Reals, decode, encode
 from qdiff.sim.hybrid.fields import Field
 from qdiff.sim.hybrid.solver import Solver
-from qdiff.sim.hybrid.steps import MatrixSteps, OperationSteps
+from qdiff.sim.hybrid.stacks import added, product_sum, side_by_side, split
+from qdiff.sim.hybrid.steps import OperationSteps
+from qdiff.sim.hybrid.superoperators import MatrixSteps
 from qdiff.sim.hybrid.supports import Ints
 from qdiff.sim.hybrid.sweeps import States
-from qdiff.sim.hybrid.traces import Maps, Op, Stack, added
+from qdiff.sim.hybrid.traces import Maps, Op, Stack
 from qdiff.sim.hybrid.unitaries import Unitaries
 
-Floats = NDArray[np.float64]
 Visit = Callable[[int, Stack, "Stack | None"], None]
 
 
@@ -57,7 +58,7 @@ class Tangents:
         graph, n, size = self.solver.graph, self.solver.moments, self.solver.size
         sources: States = {}
         for trace, vertices in graph.members.items():
-            changes = self._forward_change(trace, co.side_by_side(states, vertices))
+            changes = self._forward_change(trace, side_by_side(states, vertices))
             for leaf, change in enumerate(changes):
                 if change is None:
                     continue
@@ -88,7 +89,7 @@ class Tangents:
         if sources:
             return solve(sources)
         shape = (1, self.count * columns * self.solver.moments, self.solver.size)
-        return Field(len(self.solver.graph.stores), shape, {})
+        return Field(len(self.solver.graph.stores), shape)
 
     def _forward_change(self, trace: int, stack: Reals) -> list[Reals | None]:
         """Ṫ(R) at every leaf, (V, J, D²), for states (1, J, D²)."""
@@ -141,11 +142,13 @@ class Tangents:
         dx: Stack | None,
         visit: Visit | None = None,
         occupied: Sequence[Ints | None] | None = None,
+        last: int = -1,
     ) -> list[tuple[Stack, Stack | None]]:
         """Return states (1, J, D, D) and their tangents (1, V, J, D, D) at each leaf.
 
         Args:
             occupied: the basis states that runs act on (see `supports`); all if it is left out.
+            last: the operation that is visited last, if what comes after it is not wanted.
         """
         registers: dict[int, tuple[Stack, Stack | None]] = {0: (x, dx)}
         leaves: list[tuple[Stack, Stack | None]] = []
@@ -153,6 +156,8 @@ class Tangents:
             x, dx = registers[src]
             if visit is not None:
                 visit(i, x, dx)
+            if i == last:
+                break
             if code == traces.LEAF:
                 leaves.append((x, dx))
                 continue
@@ -217,13 +222,15 @@ class Tangents:
         visit: Callable[[int, tuple[Stack | None, Stack | None], tuple[Stack | None, Stack | None]], None]
         | None = None,
         occupied: Sequence[Ints | None] | None = None,
+        first: int = 0,
     ) -> tuple[Stack | None, Stack | None]:
         """Return observables (1, K, D, D) and their tangents (1, V, K, D, D) at the start.
 
-        `visit(i, after, before)` sees both on the two sides of operation i.
+        `visit(i, after, before)` sees both on the two sides of operation i. Nothing is done before
+        operation `first`, and nothing returned if that is not the start.
         """
         registers: dict[int, tuple[Stack | None, Stack | None]] = {}
-        for i in range(len(ops) - 1, -1, -1):
+        for i in range(len(ops) - 1, first - 1, -1):
             code, src, dst, arg = ops[i]
             if code == traces.LEAF:
                 registers[src] = leaves[arg], tangents[arg]
@@ -250,7 +257,7 @@ class Tangents:
                 registers[src] = added(other, before), added(other_change, change)
             else:
                 registers[src] = before, change
-        return registers[0]
+        return (None, None) if first else registers[0]
 
     def _tossed(self, code: int, toss: int, x: Stack) -> Stack | None:
         """ṗ x for one side of a toss; None for anything else, and where p does not change."""
@@ -271,17 +278,25 @@ class Tangents:
         products: dict[int, tuple[Stack | None, Stack | None]] = {}
         for trace in graph.members:
             ops = graph.traces[trace].ops
+            wanted = co.dependent(graph, ops)
+            if not wanted:
+                continue
             x, dx, a, da = self._ends_of(trace, states, observables, dstates, dobservables, columns)
             kept: dict[int, tuple[Stack, Stack | None]] = {}
 
             def forwards(
-                i: int, x: Stack, dx: Stack | None, kept: dict[int, tuple[Stack, Stack | None]] = kept
+                i: int,
+                x: Stack,
+                dx: Stack | None,
+                kept: dict[int, tuple[Stack, Stack | None]] = kept,
+                wanted: list[int] = wanted,
             ) -> None:
-                kept[i] = x, dx
+                if i in wanted:
+                    kept[i] = x, dx
 
             steps = self.solver.steps
             occupied = steps.occupied(trace) if isinstance(steps, OperationSteps) else None
-            self.forward(ops, x, dx, forwards, occupied)
+            self.forward(ops, x, dx, forwards, occupied, wanted[-1])
 
             def backwards(
                 i: int,
@@ -291,24 +306,26 @@ class Tangents:
                 ops: Sequence[Op] = ops,
             ) -> None:
                 code, _, _, arg = ops[i]
+                if i not in kept:
+                    return
                 x, dx = kept[i]
-                if code == traces.UNITARY and graph.runs.varying[arg]:
-                    a, da = (None if y is None else _columns(y, columns) for y in before)
-                    product = None if a is None else co.product_sum(x, a)[0]
-                    change = None if da is None else co.product_sum(x[:, None], da)[0]
+                if code == traces.UNITARY:
+                    a, da = (None if y is None else split(y, columns) for y in before)
+                    product = None if a is None else product_sum(x, a)[0]
+                    change = None if da is None else product_sum(x[:, None], da)[0]
                     if dx is not None and a is not None:
-                        change = added(change, co.product_sum(dx, a[:, None])[0])
+                        change = added(change, product_sum(dx, a[:, None])[0])
                     earlier, earlier_change = products.get(arg, (None, None))
                     products[arg] = added(earlier, product), added(earlier_change, change)
-                elif code in (traces.TOSS, traces.TOSS_NOT):
+                else:
                     sign = 1.0 if code == traces.TOSS else -1.0
-                    a, da = (None if y is None else _columns(y, columns) for y in after)
+                    a, da = (None if y is None else split(y, columns) for y in after)
                     if da is not None:
                         by_toss[:, :, arg] += sign * co.overlap(da, x[:, None])[0]
                     if a is not None and dx is not None:
                         by_toss[:, :, arg] += sign * co.overlap(a[:, None], dx)[0]
 
-            self.backward(ops, a, da, backwards)
+            self.backward(ops, a, da, backwards, first=wanted[0])
         for run, (product, change) in products.items():
             self._add_second(run, product, change, by_angle)
         return by_angle, by_toss
@@ -345,7 +362,7 @@ class Tangents:
         if not isinstance(solver.steps, MatrixSteps):
             changes = co.leaf_stacks(solver, trace, dobservables, wide)
             return (
-                decode(co.side_by_side(states, vertices), d),
+                decode(side_by_side(states, vertices), d),
                 decode(dx, d)[None],
                 [decode(y, d) for y in leaves],
                 [decode(y.reshape(1, self.count, -1, d * d), d) for y in changes],
@@ -368,8 +385,3 @@ class Tangents:
         n, size = self.solver.moments, self.solver.size
         found = dstates.array[vertices].reshape(len(vertices), self.count, n, size)
         return found.swapaxes(0, 1).reshape(self.count, -1, size)
-
-
-def _columns(a: Stack, columns: int) -> Stack:
-    """(..., k·J, D, D) as (..., k, J, D, D)."""
-    return a.reshape(*a.shape[:-3], columns, -1, *a.shape[-2:])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qdiff.lang.observable import Observable
 from qdiff.sim.exact import Floats
@@ -49,7 +50,7 @@ class Solution:
         """Vertices that were not followed and from which runs may end."""
         return [v for v in self.graph.frontier if v not in self.endless]
 
-    def mass(self, vertices: Sequence[int]) -> Floats:
+    def mass(self, vertices: Sequence[int] | NDArray[np.int64]) -> Floats:
         """Total probability at some vertices, (P,)."""
         return mass(self.states, vertices, self.solver)
 
@@ -63,7 +64,7 @@ class Solution:
         return dict(zip(names, self.graph.stores[vertex], strict=False))
 
 
-def mass(states: Field, vertices: Sequence[int], solver: Solver) -> Floats:
+def mass(states: Field, vertices: Sequence[int] | NDArray[np.int64], solver: Solver) -> Floats:
     """Total probability at some vertices, (P,)."""
-    found = states.array[list(vertices), :, 0, :: solver.dimension + 1]
+    found = states.array[np.asarray(vertices, dtype=np.int64), :, 0, :: solver.dimension + 1]
     return np.asarray(found.sum(axis=(0, 2)))

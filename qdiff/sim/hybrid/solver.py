@@ -14,12 +14,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from qdiff.sim.hybrid.chains import chain_backward, chain_forward
-from qdiff.sim.hybrid.coordinates import Reals, traces
+from qdiff.sim.hybrid.coordinates import Reals, masses
 from qdiff.sim.hybrid.fields import Field
 from qdiff.sim.hybrid.graph import Graph
 from qdiff.sim.hybrid.loops import Loops
-from qdiff.sim.hybrid.schedule import Segment, Stage
-from qdiff.sim.hybrid.steps import MatrixSteps, Steps
+from qdiff.sim.hybrid.schedule import Chain, Loose, Stage
+from qdiff.sim.hybrid.steps import Steps
+from qdiff.sim.hybrid.superoperators import MatrixSteps
 from qdiff.sim.hybrid.sweeps import States, Sweeps
 
 
@@ -62,10 +63,11 @@ class Solver:
             if stage.heads:
                 self._loop_forward(stage, states)
             for segment in stage.segments:
-                if _is_chain(segment) and isinstance(self.steps, MatrixSteps):
-                    chain_forward(self.sweeps, self.steps, segment, states)
-                else:
-                    self.sweeps.forward(segment.vertices, states, (), states)
+                match segment:
+                    case Chain() if isinstance(self.steps, MatrixSteps):
+                        chain_forward(self.sweeps, self.steps, segment, states)
+                    case Chain() | Loose():
+                        self.sweeps.forward(segment.vertices, states, (), states)
         return states
 
     def pull_back(self, at_ends: Mapping[int, Reals], sources: Mapping[int, Reals] | None = None) -> Field:
@@ -85,10 +87,11 @@ class Solver:
             if stage.heads:
                 self._loop_backward(stage, observables, sources)
             for segment in reversed(stage.segments):
-                if _is_chain(segment) and isinstance(self.steps, MatrixSteps):
-                    chain_backward(self.sweeps, self.steps, segment, observables, sources)
-                else:
-                    self.sweeps.backward(segment.vertices, observables, {}, sources)
+                match segment:
+                    case Chain() if isinstance(self.steps, MatrixSteps):
+                        chain_backward(self.sweeps, self.steps, segment, observables, sources)
+                    case Chain() | Loose():
+                        self.sweeps.backward(segment.vertices, observables, {}, sources)
         return observables
 
     def _loop_forward(self, stage: Stage, states: Field) -> None:
@@ -109,7 +112,7 @@ class Solver:
             trap = self.loops.traps[stage]
             caught = sweeps.at_heads(stage, trap.rest(arriving[:, :: self.moments]))
             self.caught.update(caught)
-            self.lost = self.lost + traces(sum(caught.values(), np.zeros(())), self.dimension)
+            self.lost = self.lost + masses(sum(caught.values(), np.zeros(())), self.dimension)
             arriving = trap.project(arriving)
         self.residuals.update(sweeps.at_heads(stage, arriving - x))
 
@@ -127,7 +130,3 @@ class Solver:
         if stage in self.loops.traps:
             arriving = self.loops.traps[stage].project(arriving)
         self.residuals.update(sweeps.at_heads(stage, arriving - x))
-
-
-def _is_chain(segment: Segment) -> bool:
-    return segment.leaf >= 0

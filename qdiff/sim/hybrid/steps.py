@@ -1,8 +1,8 @@
 """One vertex forwards or backwards, in Hermitian coordinates: through its trace, or as a matrix.
 
 States and observables at a vertex are arrays (P, C, D²), C = K·n columns: K states, each with n moments
-(see `counted`). On few qubits the maps of a trace are built once as real matrices, (D², leaves · D²),
-which costs D² runs of the trace and pays where a loop or several vertices repeat it.
+(see `counted`). On few qubits the maps of a trace are real matrices (`superoperators`), made for all
+traces of one shape at once, which pays where a loop or several vertices repeat it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from qdiff.sim.hybrid.coordinates import Reals, basis, decode, encode
+from qdiff.sim.hybrid.coordinates import Reals, decode, encode
 from qdiff.sim.hybrid.graph import Graph
+from qdiff.sim.hybrid.superoperators import MatrixSteps
 from qdiff.sim.hybrid.supports import Ints, occupied
 from qdiff.sim.hybrid.traces import (
     BRANCHES,
@@ -21,8 +22,6 @@ from qdiff.sim.hybrid.traces import (
     LEAF,
     MARK,
     RESET,
-    TOSS,
-    TOSS_NOT,
     UNITARY,
     Maps,
     Stack,
@@ -137,81 +136,8 @@ def longest_by_gates(dimension: int) -> int:
     return dimension // 64
 
 
-class MatrixSteps:
-    """Multiplies with the matrix of a trace."""
-
-    def __init__(self, graph: Graph, maps: Maps, dimension: int) -> None:
-        self.graph = graph
-        self.maps = maps
-        self.dimension = dimension
-        self.basis = basis(dimension)[None]
-        self._matrices: dict[int, tuple[Reals, Reals]] = {}
-        self._kept: dict[int, dict[int, Stack]] = {}
-
-    def forward(self, trace: int, y: Reals, skipped: Collection[int] = ()) -> Sequence[Reals | None]:
-        """Return what states (P, C, D²) are at each leaf; a matrix has nothing to skip."""
-        size = self.dimension**2
-        leaves = y @ self.matrix(trace)
-        return [leaves[:, :, i : i + size] for i in range(0, leaves.shape[2], size)]
-
-    def backward(
-        self, trace: int, leaves: Sequence[Reals | None], skipped: Collection[int] = ()
-    ) -> Reals | None:
-        """Return the observables (P, C, D²) at the start from those at the leaves; None is zero."""
-        size = self.dimension**2
-        adjoint = self._both(trace)[1]
-        parts = [leaf for leaf in leaves if leaf is not None]
-        if not parts:
-            return None
-        if len(parts) == len(leaves):
-            return np.asarray(
-                np.concatenate(parts, axis=2) @ adjoint if len(parts) > 1 else parts[0] @ adjoint
-            )
-        result: Reals | None = None
-        for i, leaf in enumerate(leaves):
-            if leaf is not None:
-                part = leaf @ adjoint[:, i * size : (i + 1) * size]
-                result = part if result is None else result + part
-        return result
-
-    def matrix(self, trace: int) -> Reals:
-        """The matrix that takes a row vector of a state to those of all leaves, (P, D², leaves · D²)."""
-        return self._both(trace)[0]
-
-    def by_leaf(self, trace: int) -> list[Reals]:
-        """The matrices to each leaf, (P, D², D²)."""
-        size = self.dimension**2
-        matrix = self.matrix(trace)
-        return [matrix[:, :, i : i + size] for i in range(0, matrix.shape[2], size)]
-
-    def kept(self, trace: int) -> dict[int, Stack]:
-        """What the basis is before every operation that a derivative depends on, (P, D², D, D)."""
-        self._both(trace)
-        return self._kept[trace]
-
-    def _both(self, trace: int) -> tuple[Reals, Reals]:
-        if trace not in self._matrices:
-            kept: dict[int, Stack] = {}
-            ops = self.graph.traces[trace].ops
-
-            def forwards(i: int, x: Stack) -> None:
-                code, _, _, arg = ops[i]
-                if code in (TOSS, TOSS_NOT) or (code == UNITARY and self.graph.runs.varying[arg]):
-                    kept[i] = x
-
-            leaves = self.maps.forward(ops, self.basis, forwards)
-            self._kept[trace] = kept
-            coordinates = [encode(leaf) for leaf in leaves]
-            rows = max(len(c) for c in coordinates)
-            if any(len(c) < rows for c in coordinates):  # a leaf that no parameter reaches
-                coordinates = [np.broadcast_to(c, (rows, *c.shape[1:])) for c in coordinates]
-            matrix = np.concatenate(coordinates, axis=2)
-            self._matrices[trace] = matrix, np.ascontiguousarray(matrix.swapaxes(1, 2))
-        return self._matrices[trace]
-
-
 def steps_for(graph: Graph, maps: Maps, unitaries: Unitaries, dimension: int) -> Steps:
     """Return the cheaper kind for a dimension."""
     if dimension <= LARGEST_DIMENSION:
-        return MatrixSteps(graph, maps, dimension)
+        return MatrixSteps(graph, maps, unitaries, dimension)
     return OperationSteps(graph, maps, unitaries, dimension)

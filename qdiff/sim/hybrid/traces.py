@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,34 +51,32 @@ class ResetMap:
         qubits = tuple(q for q in reversed(range(dimension.bit_length())) if bits >> q & 1)
         return cls(dimension, qubits, states[states & bits == 0])
 
+    @cached_property
+    def blocks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Row and column of every entry that counts, (B, K, 1) and (B, 1, K): both of the same b."""
+        states = np.arange(self.dimension)
+        cleared = states & ~sum(1 << qubit for qubit in self.qubits)
+        rows = np.flatnonzero(cleared == 0)[:, None] | self.kept
+        return rows[:, :, None], rows[:, None, :]
+
+    @cached_property
+    def coordinates(self) -> NDArray[np.float64]:
+        """The map on Hermitian coordinates, (D², D²): its coefficients are real, X and Xᵀ move alike."""
+        size = self.dimension**2
+        entries = np.eye(size, dtype=complex).reshape(size, self.dimension, self.dimension)
+        return np.ascontiguousarray(self.forward(entries).real).reshape(size, size)
+
     def forward(self, x: Stack) -> Stack:
         """Return the stack with the qubits set to |0>."""
-        lead = x.shape[:-2]
-        part, size = x, self.dimension
-        for qubit in self.qubits:
-            low = 1 << qubit
-            split = part.reshape(*lead, size // (2 * low), 2, low, size // (2 * low), 2, low)
-            part = split[..., :, 0, :, :, 0, :] + split[..., :, 1, :, :, 1, :]
-            size //= 2
-            part = part.reshape(*lead, size, size)
         result = np.zeros_like(x)
-        result[..., self.kept[:, None], self.kept] = part
+        result[..., self.kept[:, None], self.kept] = x[..., *self.blocks].sum(axis=-3)
         return result
 
     def backward(self, a: Stack) -> Stack:
         """Return Σ_b |b><0| a |0><b|."""
-        lead = a.shape[:-2]
-        part: Stack = a[..., self.kept[:, None], self.kept]
-        size = len(self.kept)
-        for qubit in reversed(self.qubits):
-            low = 1 << qubit
-            split = part.reshape(*lead, size // low, low, size // low, low)
-            wider = np.zeros((*lead, size // low, 2, low, size // low, 2, low), dtype=a.dtype)
-            wider[..., :, 0, :, :, 0, :] = split
-            wider[..., :, 1, :, :, 1, :] = split
-            size *= 2
-            part = wider.reshape(*lead, size, size)
-        return part
+        result = np.zeros_like(a)
+        result[..., *self.blocks] = a[..., None, self.kept[:, None], self.kept]
+        return result
 
 
 @dataclass(frozen=True)
@@ -98,15 +97,25 @@ class Maps:
     probabilities: NDArray[np.float64]
 
     def forward(
-        self, ops: Sequence[Op], x: Stack, visit: Callable[[int, Stack], None] | None = None
+        self,
+        ops: Sequence[Op],
+        x: Stack,
+        visit: Callable[[int, Stack], None] | None = None,
+        last: int = -1,
     ) -> list[Stack]:
-        """Return what reaches each leaf; `visit(i, x)` sees the source register before operation i."""
+        """Return what reaches each leaf; `visit(i, x)` sees the source register before operation i.
+
+        Args:
+            last: the operation that is visited last, if what comes after it is not wanted.
+        """
         registers: dict[int, Stack] = {0: x}
         leaves: list[Stack] = []
         for i, (code, src, dst, arg) in enumerate(ops):
             x = registers[src]
             if visit is not None:
                 visit(i, x)
+            if i == last:
+                break
             if code == LEAF:
                 leaves.append(x)
             elif code in BRANCHES or code in (UNITARY, RESET):
@@ -136,14 +145,16 @@ class Maps:
         ops: Sequence[Op],
         leaves: Sequence[Stack | None],
         visit: Callable[[int, Stack, Stack], None] | None = None,
+        first: int = 0,
     ) -> Stack | None:
         """Return what the leaves' observables are at the start; None stands for zero.
 
         `visit(i, after, before)` sees the observable on both sides of operation i: `after` in the
-        register it leads to, `before` what this operation alone pulls back.
+        register it leads to, `before` what this operation alone pulls back. Nothing is done before
+        operation `first`, and nothing returned if that is not the start.
         """
         registers: dict[int, Stack | None] = {}
-        for i in range(len(ops) - 1, -1, -1):
+        for i in range(len(ops) - 1, first - 1, -1):
             code, src, dst, arg = ops[i]
             if code == LEAF:
                 registers[src] = leaves[arg]
@@ -162,19 +173,12 @@ class Maps:
                 registers[src] = before if other is None else other + before
             else:
                 registers[src] = before
-        return registers[0]
+        return None if first else registers[0]
 
     def probability(self, code: int, toss: int) -> NDArray[np.float64]:
         """The probability of one side of a toss, (P, 1, 1, 1)."""
         p = self.probabilities[:, toss, None, None, None]
         return p if code == TOSS else 1.0 - p
-
-
-def added(one: Stack | None, other: Stack | None) -> Stack | None:
-    """The sum of two stacks; None is zero."""
-    if one is None or other is None:
-        return other if one is None else one
-    return one + other
 
 
 def mask(qubits: Sequence[int], kept: frozenset[int], dimension: int) -> NDArray[np.float64]:

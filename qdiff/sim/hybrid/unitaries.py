@@ -19,10 +19,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from qdiff.sim.exact import Floats
 from qdiff.sim.flow import Flow, SmallGate
+from qdiff.sim.hybrid.embeddings import Embedding
+from qdiff.sim.hybrid.products import Sequences
 
 Matrix = NDArray[np.complex128]
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 # Up to this dimension a gate is multiplied as a full matrix, beyond it only the rows it touches.
@@ -30,70 +32,34 @@ FULL_UP_TO = 16
 
 
 @dataclass(frozen=True)
-class Embedding:
-    """Where a small gate acts: `rows[a]` are the basis states with local state a and all controls 1."""
-
-    rows: Ints
-
-    @classmethod
-    def of(cls, gate: SmallGate, dimension: int) -> Embedding:
-        """Return the places of a gate in a space of some dimension."""
-        states = np.arange(dimension)
-        targets = sum(1 << q for q in gate.targets)
-        base = states[(states & targets == 0) & (states & gate.controls == gate.controls)]
-        local = [
-            sum(1 << q for bit, q in enumerate(gate.targets) if a >> bit & 1)
-            for a in range(1 << len(gate.targets))
-        ]
-        return cls(np.array([base | pattern for pattern in local], dtype=np.int64))
-
-    def apply(self, small: Matrix, x: Matrix) -> None:
-        """x ← (gate) x, in place; small (P, s, s) or (s, s), x (P, D, columns)."""
-        block = x[:, self.rows]
-        x[:, self.rows] = (small @ block.reshape(len(x), len(self.rows), -1)).reshape(block.shape)
-
-    def times(self, small: Matrix, x: Matrix) -> Matrix:
-        """Return (gate) x for x (P, C, D, D), small (P or 1, 1, s, s) or (s, s)."""
-        size, width = self.rows.shape
-        lead = x.shape[:-2]
-        result = x.copy()
-        block = np.take(x, self.rows.ravel(), axis=-2).reshape(*lead, size, -1)
-        result[..., self.rows.ravel(), :] = (small @ block).reshape(*lead, size * width, -1)
-        return result
-
-    def embedded(self, small: Matrix, x: Matrix) -> Matrix:
-        """Return (small on these places, 0 elsewhere) x, x (P, D, columns)."""
-        result = np.zeros_like(x)
-        block = x[:, self.rows]
-        result[:, self.rows] = (small @ block.reshape(len(x), len(self.rows), -1)).reshape(block.shape)
-        return result
-
-    def apply_right(self, small: Matrix, x: Matrix) -> None:
-        """x ← x (gate), in place; small (P, s, s) or (s, s), x (P, rows, D)."""
-        size, width = self.rows.shape
-        columns = self.rows.T.ravel()  # the local states of one place next to each other
-        block = np.take(x, columns, axis=2).reshape(*x.shape[:2], width, size)
-        gate = small if small.ndim == 2 else small[:, None]
-        x[:, :, columns] = (block @ gate).reshape(*x.shape[:2], -1)
-
-    def overlap(self, small: Matrix, m: Matrix) -> Matrix:
-        """Return tr((small on these places) m), (P,), for m (P, D, D)."""
-        blocks = m[:, self.rows[None, :, :], self.rows[:, None, :]].sum(axis=3)  # [a, b] = Σ m[b, a]
-        return np.asarray((small * blocks).sum(axis=(1, 2)))
-
-
-@dataclass(frozen=True)
 class Scatter:
     """How to write all small matrices into full ones at once.
 
-    full = identities; full[gate, row, column] = small.reshape(-1, 16)[gate, entry]
+    full = matrices; full[gate, row, column] = small.reshape(-1, 16)[gate, entry]
+
+    Attributes:
+        matrices: identities, (G, D, D), and behind them the constant pieces of all runs.
     """
 
-    identities: Matrix
+    matrices: Matrix
     gate: Ints
     row: Ints
     column: Ints
     entry: Ints
+
+
+@dataclass(frozen=True)
+class Rotations:
+    """The rotations of all runs, run after run.
+
+    Attributes:
+        instances: the rotated gate instance of each; runs: the run that it is in.
+        firsts: the first of every run, and the end.
+    """
+
+    instances: Ints
+    runs: Ints
+    firsts: Ints
 
 
 @dataclass(frozen=True)
@@ -149,6 +115,39 @@ class Runs:
         """Where small matrices go in full ones; None where gates are applied by rows."""
         return self._scatter_indices() if self.dimension <= FULL_UP_TO else None
 
+    @cached_property
+    def sequences(self) -> Sequences:
+        """The pieces of every run by their place in `Scatter.matrices`."""
+        constant = len(self.rotated)
+        found: list[list[int]] = []
+        for pieces in self.pieces:
+            found.append([])
+            for piece in pieces:
+                found[-1].append(piece.instance if piece.constant is None else constant)
+                constant += piece.constant is not None
+        return Sequences.of(found)
+
+    @cached_property
+    def all_rotations(self) -> Rotations:
+        """The rotations of all runs."""
+        counts = [len(rotations) for rotations in self.rotations]
+        return Rotations(
+            np.concatenate([np.empty(0, dtype=np.int64), *self.rotations]),
+            np.repeat(np.arange(len(counts)), counts),
+            np.cumsum([0, *counts]),
+        )
+
+    @cached_property
+    def rotated_products(self) -> Ints:
+        """Where the product up to each rotation is among those of `sequences`."""
+        places = [
+            self.sequences.place(run, i)
+            for run, pieces in enumerate(self.pieces)
+            for i, piece in enumerate(pieces)
+            if piece.constant is None
+        ]
+        return np.array(places, dtype=np.int64)
+
     def _piece_count(self, run: Sequence[int]) -> int:
         """How many pieces a run has: its rotations, and what is constant between them."""
         rotated = [i in self.position for i in run]
@@ -158,13 +157,7 @@ class Runs:
     @cached_property
     def frequencies(self) -> Floats:
         """‖∂𝓔/∂a‖ of every rotated instance: the largest difference of eigenvalues of G/2."""
-        found = []
-        for k, record in enumerate(self.records):
-            spectrum = record.spectrum / 2
-            controlled = len(self.embeddings[self.rotated[k]].rows[0]) << record.targets < self.dimension
-            low, high = float(spectrum[0]), float(spectrum[-1])
-            found.append(max(high, 0.0) - min(low, 0.0) if controlled else high - low)
-        return np.array(found)
+        return np.array([self.gates[i].frequency for i in self.rotated])
 
     def _pieces(self, run: Sequence[int], gates: Sequence[SmallGate]) -> list[Piece]:
         pieces: list[Piece] = []
@@ -199,7 +192,8 @@ class Runs:
         )
         identities = np.zeros((len(self.rotated), self.dimension, self.dimension), dtype=complex)
         identities[:] = np.eye(self.dimension)
-        return Scatter(identities, gate, row, column, entry)
+        constants = [p.constant for pieces in self.pieces for p in pieces if p.constant is not None]
+        return Scatter(np.concatenate([identities, *constants]), gate, row, column, entry)
 
     def generator(self, k: int) -> Matrix:
         """The generator G of a rotated instance on its places."""
@@ -218,11 +212,27 @@ class Runs:
 
     def at(self, angles: Floats) -> Unitaries:
         """Return the matrices for the angles (P, G) of all rotated instances, in radians."""
-        small = np.zeros((len(angles), len(self.rotated), 4, 4), dtype=complex)
+        half = angles[:, :, None, None] / 2
+        identities, generators = self.paulis
+        small = np.cos(half) * identities - 1j * np.sin(half) * generators
         for members in self.by_record.values():
-            size = 1 << self.records[members[0]].targets
-            small[:, members, :size, :size] = self.records[members[0]].matrix(angles[:, members])
+            entry = self.records[members[0]]
+            if not entry.pauli:
+                size = 1 << entry.targets
+                small[:, members, :size, :size] = entry.matrix(angles[:, members])
         return Unitaries(self, small)
+
+    @cached_property
+    def paulis(self) -> tuple[Floats, Matrix]:
+        """1 and G, (G, 4, 4), of the rotated instances whose G is a product of Pauli matrices."""
+        identities = np.zeros((len(self.records), 4, 4))
+        generators = np.zeros((len(self.records), 4, 4), dtype=complex)
+        for k, entry in enumerate(self.records):
+            if entry.pauli and entry.generator is not None:
+                size = 1 << entry.targets
+                identities[k, :size, :size] = np.eye(size)
+                generators[k, :size, :size] = entry.generator
+        return identities, generators
 
 
 class Unitaries:
@@ -235,32 +245,42 @@ class Unitaries:
     def __init__(self, source: Runs, small: Matrix) -> None:
         self.source = source
         self.small = small
-        self.full: Matrix | None = None
-        if source.scatter is not None:
-            to = source.scatter
-            full = np.empty((len(small), *to.identities.shape), dtype=complex)
-            full[:] = to.identities
-            full[:, to.gate, to.row, to.column] = small.reshape(*small.shape[:2], 16)[:, to.gate, to.entry]
-            self.full = full
-        self.prefixes: list[list[Matrix]] = []  # up to each rotated piece, where gates are full matrices
-        self.runs = [self._multiply(pieces)[:, None] for pieces in source.pieces]
-        self.adjoints = [run.conj().swapaxes(-1, -2) for run in self.runs]
         self._carried: dict[int, Matrix] = {}
+        if source.scatter is None:
+            self.runs = [self._multiply(pieces)[:, None] for pieces in source.pieces]
+            self.adjoints = [run.conj().swapaxes(-1, -2) for run in self.runs]
+            return
+        adjoints = self.matrices.conj().swapaxes(-1, -2)
+        self.runs = [self.matrices[:, run, None] for run in range(len(source.runs))]
+        self.adjoints = [adjoints[:, run, None] for run in range(len(source.runs))]
+
+    @cached_property
+    def matrices(self) -> Matrix:
+        """V_u of all runs, (P, runs, D, D); where gates are full matrices, multiplied out together."""
+        if self.source.scatter is None:
+            shape = (len(self.small), 1, self.source.dimension, self.source.dimension)
+            runs = [np.broadcast_to(run, shape) for run in self.runs]
+            return np.concatenate([np.empty((shape[0], 0, *shape[2:]), dtype=complex), *runs], axis=1)
+        return self.source.sequences.whole(self.partial)
+
+    @cached_property
+    def partial(self) -> list[Matrix]:
+        """Products up to each piece of all runs (see `Sequences`), where gates are full matrices."""
+        small, to = self.small, self.source.scatter
+        assert to is not None
+        full = np.empty((len(small), *to.matrices.shape), dtype=complex)
+        full[:] = to.matrices
+        full[:, to.gate, to.row, to.column] = small.reshape(*small.shape[:2], 16)[:, to.gate, to.entry]
+        return self.source.sequences.partial(full)
 
     def _multiply(self, pieces: Sequence[Piece]) -> Matrix:
         result: Matrix | None = None
-        prefixes: list[Matrix] = []
         for piece in pieces:
             if piece.constant is not None:
                 result = piece.constant if result is None else piece.constant @ result
-            elif self.full is not None:
-                gate = self.full[:, piece.instance]
-                result = gate if result is None else gate @ result
-                prefixes.append(result)
             else:
                 result = self._left(piece.instance, self._start() if result is None else result)
         assert result is not None, "a run has at least one gate"
-        self.prefixes.append(prefixes)
         return result
 
     def _start(self) -> Matrix:
@@ -296,15 +316,27 @@ class Unitaries:
 
     def carried(self, run: int) -> Matrix:
         """Return B_i of every rotation of a run, (P, rotations, D, D)."""
+        if self.source.scatter is not None:
+            firsts = self.source.all_rotations.firsts
+            return self.all_carried[:, firsts[run] : firsts[run + 1]]
         if run not in self._carried:
             self._carried[run] = self._carry(run)
         return self._carried[run]
 
+    @cached_property
+    def all_carried(self) -> Matrix:
+        """B_i of the rotations of all runs, run after run, (P, rotations, D, D)."""
+        rotations = self.source.all_rotations
+        if self.source.scatter is None:
+            shape = (len(self.small), 0, self.source.dimension, self.source.dimension)
+            some = [run for run, varying in enumerate(self.source.varying) if varying]
+            found = [np.empty(shape, dtype=complex), *(self.carried(run) for run in some)]
+            return np.concatenate(found, axis=1)
+        prefix = np.concatenate(self.partial, axis=1)[:, self.source.rotated_products]
+        generators = self.source.embedded_generators[rotations.instances]
+        return np.asarray(prefix.conj().swapaxes(-1, -2) @ (generators @ prefix))
+
     def _carry(self, run: int) -> Matrix:
-        if self.full is not None:
-            prefix = np.stack(np.broadcast_arrays(*self.prefixes[run]), axis=1)
-            generators = self.source.embedded_generators[self.source.rotations[run]]
-            return np.asarray(prefix.conj().swapaxes(-1, -2) @ (generators @ prefix))
         found = []
         prefix = self._start()
         for piece in self.source.pieces[run]:
@@ -334,19 +366,21 @@ class Unitaries:
                 result = part if result is None else result + part
         return result
 
-    def angle_gradients(self, products: Sequence[Matrix | None], columns: int) -> Floats:
+    def angle_gradients(self, products: Sequence[Matrix | None] | Matrix, columns: int) -> Floats:
         """Return ∂f/∂angle of every rotated instance, (P, k, G).
 
         Args:
-            products: M = R A just before each run, (P, k, D, D); None is 0.
+            products: M = R A just before each run, (P, k, D, D), None for 0; or of all (P, runs, k, D, D).
             columns: k.
         """
+        if isinstance(products, np.ndarray):
+            return self._gradients_of_all(products)
         rows, count = self.small.shape[:2]
         result = np.zeros((count, rows, columns))
         for run, m in enumerate(products):
             if m is None:
                 continue
-            if self.full is not None:
+            if self.source.scatter is not None:
                 b = self.carried(run)
                 flat = b.swapaxes(-1, -2).reshape(*b.shape[:2], -1)
                 found = (flat @ m.reshape(*m.shape[:2], -1).swapaxes(-1, -2)).imag  # (P, rotations, k)
@@ -354,6 +388,17 @@ class Unitaries:
             else:
                 self._sweep(run, m, result)
         return np.asarray(result.transpose(1, 2, 0))
+
+    def _gradients_of_all(self, products: Matrix) -> Floats:
+        """Return ∂f/∂angle of every rotated instance, (P, k, G), from M of all runs, (P, runs, k, D, D)."""
+        rotations = self.source.all_rotations
+        b = self.all_carried.swapaxes(-1, -2)
+        columns = products.shape[2]
+        result = np.zeros((self.small.shape[1], len(products), columns))
+        for k in range(columns):
+            found = (b * products[:, rotations.runs, k]).imag.sum(axis=(-2, -1))
+            np.add.at(result[..., k], rotations.instances, found.T)
+        return result.transpose(1, 2, 0)
 
     def _sweep(self, run: int, m: Matrix, result: Floats) -> None:
         """Im tr(G P_i M P_i†) with P_i M P_i† carried along, only rows and columns that a gate touches."""

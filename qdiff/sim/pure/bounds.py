@@ -9,6 +9,13 @@ With δ_g the error of gate g (`rounding.gate_error`), w_g the expected number o
 s = ‖G‖ for a gate exp(-i a G/2), 2 for a flip: |Im <λ|G|ψ>| <= ‖O‖‖G‖, ψ and λ are each off by at most
 2Δ (forward, and back), and a sum of n products in any order is off by at most (n + 2)u. Terms of second
 order in u are covered by the factor `SLACK`.
+
+Where runs were not followed, ‖O‖ must bound what they still see. An observable that grows with
+counters is bounded there by E[Σ |coefficient| max_c |c|^degree at the end], from wherever they are
+(`sim/uniform`), and so is its pulled-back form at every node that was followed. The same bound of the
+passes to come bounds the derivatives of what is repeated there:
+
+    Σ_left w · E[occurrences to come] · max s |∂a| · ‖O‖ .
 """
 
 from __future__ import annotations
@@ -19,12 +26,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from qdiff.lang.observable import Observable
 from qdiff.lang.running import PROBABILITY_SLACK
 from qdiff.sim.analysis import LoopVisits
 from qdiff.sim.exact import Parameters
 from qdiff.sim.flow import Flow, Toss
 from qdiff.sim.pure.numbers import Numbers
 from qdiff.sim.rounding import UNIT, expression_error, gate_error, generator_norm
+from qdiff.sim.uniform import uniform_bound
 
 SLACK = 1.01
 SPLIT_ERROR = 8 * UNIT  # of the weight of a branch: a probability, a root, a product
@@ -77,6 +86,16 @@ class Errors:
         clipped = abs(value - min(max(value, 0.0), 1.0))
         return self.expression(expression, row) + min(clipped, PROBABILITY_SLACK)
 
+    def steepest(self) -> list[float]:
+        """Return for every parameter of `wrt` the largest s |∂a|; inf where it depends on counters."""
+        source = self.numbers.source
+        result = [0.0] * len(source.wrt)
+        for i, (e, p) in enumerate(source.pairs, start=source.of_pairs.start):
+            slope = abs(float(self.numbers.at(0)[i, 0]))
+            known = math.isfinite(slope) and not source.outputs[i].counters()
+            result[p] = max(result[p], float(self.strength[e]) * slope if known else math.inf)
+        return result
+
     def slopes(self, executed: Mapping[Place, float]) -> list[list[tuple[float, float]]]:
         """Return for every parameter of `wrt` its (w s |∂a|, w s error of ∂a), one a place."""
         source = self.numbers.source
@@ -102,9 +121,10 @@ class Followed:
         drift: Σ 2 w δ. longest: Δ. norm: ‖O‖; absolute: N; terms: number of terms.
         dimension: D. merged: Σ mass · distance of what was merged.
         left: mass not followed where derivatives are asked for, and by the value alone; ‖O‖ is a bound
-            there too. unbounded: why it is not, or "".
+            there too (`see_further`). unbounded: why it is not, or "".
         left_carried: mass of the derivatives of flips not followed.
-        beyond: parameters with occurrences beyond what was followed.
+        beyond: parameters with occurrences beyond what was followed. to_come: a bound of E[Σ s |∂a|] over
+            those from any node on, where one is proved. unproved: why one is not, or "".
     """
 
     executed: dict[Place, float] = field(default_factory=dict)
@@ -120,6 +140,46 @@ class Followed:
     left_carried: float = 0.0
     unbounded: str = ""
     beyond: frozenset[str] = frozenset()
+    to_come: dict[str, float] = field(default_factory=dict)
+    unproved: str = ""
+
+    def behind(self, name: str) -> float:
+        """`to_come` of a parameter; inf where nothing is proved."""
+        return self.to_come.get(name, math.inf) if name in self.beyond else 0.0
+
+
+def see_further(found: Followed, errors: Errors, observable: Observable, largest: int) -> None:
+    """Find what bounds the runs that were not followed, or say why nothing does.
+
+    Args:
+        largest: the largest |counter| at any node, followed or not.
+    """
+    numbers, why = errors.numbers, ""
+    uniform = uniform_bound(errors.flow, dict(errors.parameters))
+    if math.isinf(uniform.passes):
+        why = uniform.reason
+    elif observable.counters and math.isinf(uniform.growth):
+        why = "no bound is proved of what a pass may add to the counters"
+    if observable.counters and why:
+        found.unbounded = f"the observable grows with a counter on runs that were not followed; {why}"
+    if why:
+        found.unproved = why
+        return
+    if observable.counters:
+        # A node may lie between two meeting points: one more step to the next of them.
+        value = max(largest, uniform.floor) + uniform.growth
+        bound = sum(
+            abs(term.coefficient) * uniform.at_end(sum(power for _, power in term.counters), value)
+            for term in observable.terms
+        )
+        found.norm = max(found.norm, bound)
+        found.unproved = "the observable grows with a counter there"
+        return
+    for name, steepest in zip(numbers.source.wrt, errors.steepest(), strict=True):
+        often = uniform.occurrences.get(name, 0)
+        found.to_come[name] = often * (1 + uniform.passes) * steepest if often else 0.0
+        if math.isinf(found.to_come[name]):
+            found.unproved = "an angle or a probability depends on counters there"
 
 
 def value_bound(found: Followed) -> float:
@@ -138,10 +198,13 @@ def gradient_bounds(found: Followed, errors: Errors) -> dict[str, float]:
     result: dict[str, float] = {}
     summed = (found.dimension + 16) * UNIT * found.norm + 2 * UNIT * (found.terms + 8) * found.absolute
     for name, places in zip(names, errors.slopes(found.executed), strict=True):
-        if found.left + found.left_carried and (found.unbounded or name in found.beyond):
-            result[name] = math.inf
-            continue
         total = 0.0
+        if found.left + found.left_carried:
+            if found.unbounded or math.isinf(found.behind(name)):
+                result[name] = math.inf
+                continue
+            # Rounding and merging may have moved some more mass to where nothing was followed.
+            total += found.norm * (found.left + found.drift + 2 * found.merged) * found.behind(name)
         for slope, error in places:
             total += slope * (4 * found.longest * found.norm + summed) + error * found.norm
             # A derivative in front of what was merged, or behind it: 2‖O‖ η either way. What was left

@@ -9,29 +9,42 @@ until what is left does not matter; the other engine solves them instead.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qdiff.errors import ResourceError
 from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Program
 from qdiff.sim.analysis import Analysis
-from qdiff.sim.exact import DEFAULT_MEMORY, NEGLIGIBLE_MASS, Curvature, Mixture, Parameters, Store
-from qdiff.sim.flow import Flow, lower
-from qdiff.sim.pure.bounds import WHOLE, Errors, Followed, gradient_bounds, loop_visits, value_bound
+from qdiff.sim.exact import (
+    DEFAULT_MEMORY,
+    NEGLIGIBLE_MASS,
+    Curvature,
+    Floats,
+    Mixture,
+    Parameters,
+    Store,
+    directional,
+)
+from qdiff.sim.flow import Flow
+from qdiff.sim.pure.bounds import (
+    WHOLE,
+    Errors,
+    Followed,
+    gradient_bounds,
+    loop_visits,
+    see_further,
+    value_bound,
+)
 from qdiff.sim.pure.course import Course
 from qdiff.sim.pure.frontier import Frontier
 from qdiff.sim.pure.graph import Node
 from qdiff.sim.pure.memory import require, state_bytes
-from qdiff.sim.pure.numbers import Expressions, Numbers
 from qdiff.sim.pure.operators import Masks, named
-from qdiff.sim.pure.plan import Shapes
+from qdiff.sim.pure.preparation import Preparation
 from qdiff.sim.pure.sweep import Slopes, Sweep
-
-Floats = NDArray[np.float64]
-KEPT_COURSES = 16
 
 
 class BranchingEngine:
@@ -47,18 +60,12 @@ class BranchingEngine:
     def __init__(self, program: Program, max_memory: int = DEFAULT_MEMORY) -> None:
         self.program = program
         self.max_memory = max_memory
-        self._courses: dict[tuple[object, ...], Course] = {}
-        self._expressions: dict[tuple[object, ...], Expressions] = {}
+        self.preparation: Preparation[Course] = Preparation(program)
 
-    @cached_property
+    @property
     def flow(self) -> Flow:
         """The lowered program."""
-        return lower(self.program)
-
-    @cached_property
-    def shapes(self) -> Shapes:
-        """Where its gates act."""
-        return Shapes(self.flow.gates, len(self.program.qubits))
+        return self.preparation.flow
 
     # --- results ---
 
@@ -97,8 +104,7 @@ class BranchingEngine:
         directions: Floats,
     ) -> tuple[Floats, Floats]:
         """Return the expectations, (k,), and their derivatives along `directions` (V, d), (k, V)."""
-        values, slopes = self.gradients([parameters], observables, wrt)
-        return values[0], slopes[0] @ np.asarray(directions, dtype=float).T
+        return directional(*self.gradients([parameters], observables, wrt), directions)
 
     def curvature(
         self,
@@ -109,21 +115,48 @@ class BranchingEngine:
     ) -> Curvature:
         """Return expectations, derivatives, and Hessians times `directions`, (V, d).
 
-        Every direction has a graph of its own: what may merge depends on it.
+        One graph serves all directions whose tangents fit; branches merge that are equal along all.
         """
         directions = np.asarray(directions, dtype=float).reshape(-1, len(wrt))
-        values, slopes = self.gradients([parameters], observables, wrt)
-        products = np.zeros((len(observables), len(directions), len(wrt)))
-        for v, direction in enumerate(directions):
-            frontier = self._follow(parameters, observables, wrt, keep=True, direction=direction)
-            for some, found in self._sweeps(frontier, observables):
-                width = len(found.values)
-                first = {place: slope[None] for place, slope in found.first.items()}
-                moved = {place: slope[None] for place, slope in found.moved.items()}
-                products[some, v] = frontier.numbers.chain_rule(moved, width)[0]
-                curved = frontier.numbers.second_chain_rule(first, width, direction[None])
-                products[some, v] += curved[:, 0]
-        return Curvature(values[0], slopes[0], products)
+        if not len(directions):
+            values, slopes = self.gradients([parameters], observables, wrt)
+            return Curvature(values[0], slopes[0], np.zeros((len(observables), 0, len(wrt))))
+        parts: list[Curvature] = []
+        start, together = 0, len(directions)
+        while start < len(directions):
+            some = directions[start : start + together]
+            try:
+                parts.append(self._curvature(parameters, observables, wrt, some))
+            except ResourceError:
+                if together == 1:
+                    raise
+                together = -(-together // 2)
+            else:
+                start += together
+        return Curvature(
+            parts[0].values, parts[0].gradients, np.concatenate([part.products for part in parts], axis=1)
+        )
+
+    def _curvature(
+        self,
+        parameters: Parameters,
+        observables: Sequence[Observable],
+        wrt: Sequence[str],
+        directions: Floats,
+    ) -> Curvature:
+        """`curvature` along directions that are followed together."""
+        k, d, along = len(observables), len(wrt), len(directions)
+        values, slopes, products = np.zeros(k), np.zeros((k, d)), np.zeros((k, along, d))
+        frontier = self._follow(parameters, observables, wrt, keep=True, directions=directions)
+        for some, found in self._sweeps(frontier, observables):
+            width = len(found.values)
+            first = {place: slope[None] for place, slope in found.first.items()}
+            moved = {place: slope.reshape(1, -1) for place, slope in found.moved.items()}
+            values[some] = found.values
+            slopes[some] = frontier.numbers.chain_rule(first, width)[0]
+            products[some] = frontier.numbers.chain_rule(moved, width * along).reshape(width, along, d)
+            products[some] += frontier.numbers.second_chain_rule(first, width, directions)
+        return Curvature(values, slopes, products)
 
     def state(self, parameters: Parameters) -> dict[Store, Mixture]:
         """Return the final state by store (values of `program.counters`), aborted runs left out."""
@@ -160,8 +193,9 @@ class BranchingEngine:
         found.left_by_value = alone.left
         found.merged = max(found.merged, alone.merged)
         found.beyond = frozenset().union(*(self.flow.expressions[e].parameters() for e in frontier.beyond))
-        if observable.counters:
-            found.unbounded = "the observable grows with a counter on runs that were not followed"
+        if found.left or found.left_carried or found.left_by_value:
+            largest = max(frontier.largest_counter, alone.largest_counter)
+            see_further(found, frontier.errors, observable, largest)
         reason = f"{len(frontier.nodes)} distinct branches were followed; {WHOLE}"
         if frontier.merged:
             reason += f", and what was merged by its distance ({frontier.merged:.1e})"
@@ -169,8 +203,8 @@ class BranchingEngine:
             reason += f"; a mass of {left:.1e} was not followed"
             if found.unbounded:
                 reason += f" ({found.unbounded})"
-            elif found.beyond & set(wrt):
-                reason += " (nothing is proved of the derivatives behind it)"
+            elif any(math.isinf(found.behind(name)) for name in wrt):
+                reason += f" (nothing is proved of some derivatives behind it: {found.unproved})"
         return Analysis(
             termination_probability=ended,
             trapped_probability=frontier.trapped,
@@ -196,23 +230,20 @@ class BranchingEngine:
         *,
         keep: bool = False,
         at_end: Callable[[Node], None] | None = None,
-        direction: Floats | None = None,
+        directions: Floats | None = None,
         analyze: bool = False,
         kept_ends: bool = False,
     ) -> Frontier:
         """Follow all branches; observables None ask for the state itself, every counter included."""
         require(2, 0, len(self.program.qubits), self.max_memory, "branching", "use fewer qubits")
         course = self._course(parameters, observables)
-        key = (id(course), tuple(wrt), direction is not None)
-        if key not in self._expressions:
-            self._expressions[key] = Expressions(self.flow, course.rows, wrt, direction is not None)
-        numbers = Numbers(self._expressions[key], [parameters])
+        numbers = self.preparation.numbers(course, [parameters], wrt, second=directions is not None)
         frontier = Frontier(
             course,
             numbers,
             max_memory=self.max_memory,
             growth=_growth(self.program, observables),
-            direction=direction,
+            directions=directions,
             keep=keep,
             at_end=at_end,
             kept_ends=kept_ends,
@@ -228,21 +259,16 @@ class BranchingEngine:
         return frontier
 
     def _course(self, parameters: Parameters, observables: Sequence[Observable] | None) -> Course:
-        compared: Mapping[str, float] = {
-            name: parameters[name] for name in self.program.parameters if name in self.program.compared
-        }
+        compared = self.preparation.compared(parameters)
         counters = self.program.counters
         named_ones = (
             {name for o in observables for name in o.counters} if observables is not None else counters
         )
         at_end = frozenset(i for i, name in enumerate(counters) if name in named_ones)
         key = (tuple(compared.values()), at_end)
-        if key not in self._courses:
-            if len(self._courses) == KEPT_COURSES:
-                gone = self._courses.pop(next(iter(self._courses)))
-                self._expressions = {k: e for k, e in self._expressions.items() if e.rows is not gone.rows}
-            self._courses[key] = Course(self.flow, self.shapes, compared, at_end)
-        return self._courses[key]
+        return self.preparation.way(
+            key, lambda: Course(self.flow, self.preparation.layouts, compared, at_end)
+        )
 
     def _sweeps(self, frontier: Frontier, observables: Sequence[Observable]) -> list[tuple[slice, Slopes]]:
         """Go back for as many observables at a time as fit."""

@@ -1,8 +1,9 @@
 """What can happen in a program whatever its angles are: segments between splits, and what may be forgotten.
 
-A *segment* is the path from a point and a store to where something random happens, where branches may
-meet, or to an end. Counters that nobody reads any more are 0 in every store, so that branches which
-differ in them meet. Nothing here depends on angles: one course serves a whole training run.
+A path leads from a point and a store to where something random happens, where branches may meet, or to
+an end; its gates are a *segment*. Counters that nobody reads any more are 0 in every store, so that
+branches which differ in them meet. Nothing here depends on angles: one course serves a whole training
+run.
 """
 
 from __future__ import annotations
@@ -25,30 +26,14 @@ from qdiff.sim.flow import (
     is_random,
 )
 from qdiff.sim.liveness import live_counters, successors
-from qdiff.sim.pure.matrices import Instances
-from qdiff.sim.pure.numbers import Rows
 from qdiff.sim.pure.paths import Path, Walker
-from qdiff.sim.pure.plan import Plan, Shapes
+from qdiff.sim.pure.plan import Layouts
+from qdiff.sim.pure.segments import Segment
+from qdiff.sim.readings import Rows
 
 Store = tuple[int, ...]
 
 SMALL = 1 << 31  # a counter that grows by less takes 2³¹ passes to overflow
-
-
-class Segment:
-    """A path with its gates ready to run; `places` counts (expression, row) of its rotations."""
-
-    def __init__(self, flow: Flow, path: Path, shapes: Shapes) -> None:
-        distinct: dict[tuple[int, int], int] = {}
-        sequence = [(gate, distinct.setdefault((gate, row), len(distinct))) for gate, row in path.gates]
-        self.gates = path.gates
-        self.instances = Instances(flow.gates, list(distinct))
-        self.plan: Plan = shapes.plan(sequence)
-        self.places: dict[tuple[int, int], int] = {}
-        for gate, row in path.gates:
-            e = flow.gates[gate].expression
-            if e >= 0:
-                self.places[e, row] = self.places.get((e, row), 0) + 1
 
 
 class Course:
@@ -59,10 +44,10 @@ class Course:
     """
 
     def __init__(
-        self, flow: Flow, shapes: Shapes, compared: Mapping[str, float], at_end: frozenset[int]
+        self, flow: Flow, layouts: Layouts, compared: Mapping[str, float], at_end: frozenset[int]
     ) -> None:
         self.flow = flow
-        self.shapes = shapes
+        self.layouts = layouts
         forgotten = _forgotten(flow, at_end)
         live = live_counters(flow, at_end, forgotten)
         self.live = [sorted(live[point]) for point in range(len(flow.instructions))]
@@ -75,7 +60,7 @@ class Course:
             if isinstance(instruction, MeasureBits | RecordBits | ResetBits | Toss)
         )
         self.unmet = self.random - self.stops
-        self.endless = any(loop.bound is None for loop in flow.loops)
+        self.unbounded = any(loop.bound is None for loop in flow.loops)
         self.component, self.cyclic = _components(flow)
         self._paths: dict[tuple[int, Store], Path] = {}
         self._segments: dict[tuple[tuple[int, int], ...], Segment] = {}
@@ -97,12 +82,12 @@ class Course:
         """The gates of a path; paths with equal gates share them."""
         key = tuple(path.gates)
         if key not in self._segments:
-            self._segments[key] = Segment(self.flow, path, self.shapes)
+            self._segments[key] = Segment(self.flow, path, self.layouts)
         return self._segments[key]
 
     def repeated_beyond(self, point: int) -> frozenset[int]:
         """Expressions that may be executed any number of times by runs that go on from a point."""
-        if not self.endless:
+        if not self.unbounded:
             return frozenset()
         if point not in self._ahead:
             found: set[int] = set()

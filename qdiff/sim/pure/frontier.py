@@ -5,9 +5,9 @@ up to a phase, ρ = w |ψ><ψ|. The entry that is furthest behind in the program
 branches of a condition, and all passes of a loop, have arrived before what comes after is run; then
 any number of measurements whose outcomes are forgotten makes a chain, not a tree.
 
-Along a direction a node carries ρ̇ = ẇ |ψ><ψ| + w (|ψ̇><ψ| + |ψ><ψ̇|). What ψ̇ has along ψ goes
-into ẇ (its imaginary part is a phase), and (ψ, ψ̇) has norm 1 together: a branch of probability 0 that
-only a second derivative reaches is a node like any other.
+Along every direction a node carries ρ̇ = ẇ |ψ><ψ| + w (|ψ̇><ψ| + |ψ><ψ̇|). What ψ̇ has along ψ goes
+into ẇ (its imaginary part is a phase), and (ψ, ψ̇_1, …, ψ̇_V) has norm 1 together: a branch of
+probability 0 that only a second derivative reaches is a node like any other.
 
 What merges is compared in full: a distance η moves expectations by at most 2 ‖O‖ w η.
 """
@@ -16,13 +16,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qdiff.errors import EvaluationError
-from qdiff.sim.exact import FROM_SHOTS, NEGLIGIBLE_MASS
+from qdiff.sim.exact import FROM_SHOTS, NEGLIGIBLE_MASS, Floats
 from qdiff.sim.flow import (
     ABORT,
     END,
@@ -32,39 +30,27 @@ from qdiff.sim.flow import (
     Toss,
 )
 from qdiff.sim.pure.bounds import SPLIT_ERROR, Errors
-from qdiff.sim.pure.course import Course, Segment
-from qdiff.sim.pure.graph import NO_STATE, Coin, Edge, Floats, Node, Place, Store
-from qdiff.sim.pure.matrices import Complexes
+from qdiff.sim.pure.course import Course
+from qdiff.sim.pure.graph import NO_STATE, Coin, Edge, Node, Place, Store
 from qdiff.sim.pure.memory import require
 from qdiff.sim.pure.numbers import Numbers
 from qdiff.sim.pure.paths import Path
 from qdiff.sim.pure.progress import Progress
+from qdiff.sim.pure.segments import MatricesOf
 from qdiff.sim.pure.waiting import Waiting
 
 NOTHING = 1e-30  # outcomes less likely are rounding; leaving one out moves a state by 1e-15
 LEAST_MASS, LEAST_MASS_SQUARED = 1e-15, 1e-26
 LARGEST_TREE = 1 << 17
-LARGEST_ENDLESS_TREE = 1 << 15
+LARGEST_UNBOUNDED_TREE = 1 << 15
 STEP_DIMENSION = 1 << 10  # amplitudes that take as long as the rest of a step
-
-
-@dataclass(frozen=True)
-class Matrices:
-    """Numbers of a segment."""
-
-    coefficients: Complexes
-    adjoints: Complexes
-    slopes: Floats
-    wanted: NDArray[np.bool_]
-    failure: EvaluationError | None
-    error: float
 
 
 class Frontier:
     """One forward run at one set of parameters.
 
     Args:
-        direction: of a second derivative, (d,), or None.
+        directions: of second derivatives, (V, d).
         keep: whether states are kept for the way back (else they are freed once a node is done).
         growth: how large the observables are at a store, for what may be left out.
         at_end: called with every node at the end; kept_ends: their states are not freed then.
@@ -78,7 +64,7 @@ class Frontier:
         *,
         max_memory: int,
         growth: Callable[[Store], float],
-        direction: Floats | None = None,
+        directions: Floats | None = None,
         keep: bool = False,
         at_end: Callable[[Node], None] | None = None,
         kept_ends: bool = False,
@@ -90,7 +76,7 @@ class Frontier:
         self.course = course
         self.numbers = numbers
         self.growth = growth
-        self.direction = direction
+        self.directions = np.zeros((0, len(numbers.source.wrt))) if directions is None else directions
         self.keep = keep
         self.at_end = at_end
         self.kept_ends = kept_ends
@@ -98,16 +84,18 @@ class Frontier:
         self.max_memory = max_memory
         self.qubits = len(course.flow.program.qubits)
         self.derivatives = bool(numbers.source.wrt)
-        self.along = 0 if direction is None else 1
+        self.along = len(self.directions)
+        self.still = np.zeros(self.along)
         self.nodes: list[Node] = []  # done, in the order in which they were: parents before children
         self.executed: dict[Place, float] = {}
         self.carried: dict[Place, float] = {}
         self.marks: dict[int, float] = {}
         self.trapped = self.left = self.left_carried = self.drift = self.longest = 0.0
+        self.largest_left = 0
         self.beyond: set[int] = set()
         self.for_ever: set[Place] = set()  # passed infinitely often by what never ends
         self.states = 0
-        self.known: dict[int, Matrices] = {}
+        self.matrices = MatricesOf(numbers, self.directions, adjoints=keep, errors=errors)
         self.waiting = Waiting(self.along)
         self.progress = Progress(course, 1 + (1 << self.qubits) // STEP_DIMENSION)
 
@@ -118,14 +106,19 @@ class Frontier:
         """Σ mass · distance of all that was merged."""
         return self.waiting.merged
 
+    @property
+    def largest_counter(self) -> int:
+        """The largest |counter| at any node, left out or not."""
+        return max(self.largest_left, *(abs(value) for node in self.nodes for value in (0, *node.store)))
+
     def run(self) -> None:
         """Follow all branches to their ends."""
         psi = self._state()
         psi[:] = 0.0
         psi[0, 0, 0] = 1.0
         store = self.course.reduced(self.course.flow.entry, (0,) * len(self.course.flow.counters))
-        tangent = np.zeros((1, self.along, 2, 1 << self.qubits))
-        self.waiting.arrive(Node(self.course.flow.entry, store, psi, tangent, 1.0, 0.0, 0.0))
+        tangents = np.zeros((1, self.along, 2, 1 << self.qubits))
+        self.waiting.arrive(Node(self.course.flow.entry, store, psi, tangents, 1.0, self.still, 0.0))
         while self.waiting:
             node = self._pop()
             if node.point == END:
@@ -148,6 +141,7 @@ class Frontier:
     def _leave(self, node: Node) -> None:
         self.left += node.weight
         self.left_carried += node.perturbed
+        self.largest_left = max(self.largest_left, *map(abs, (0, *node.store)))
         self.beyond |= self.course.repeated_beyond(node.point)
 
     def _follow(self, node: Node) -> None:
@@ -178,7 +172,7 @@ class Frontier:
 
     def _run_gates(self, node: Node, path: Path) -> EvaluationError | None:
         segment = self.course.segment(path)
-        numbers = self.matrices(segment)
+        numbers = self.matrices.at(segment)
         for place, times in segment.places.items():
             self.executed[place] = self.executed.get(place, 0.0) + times * node.weight
             self.carried[place] = self.carried.get(place, 0.0) + times * node.carried
@@ -188,7 +182,7 @@ class Frontier:
             self.drift += 2 * node.weight * numbers.error
             self.kernels.forward(
                 node.psi,
-                node.tangent,
+                node.tangents,
                 *segment.plan.table,
                 numbers.coefficients,
                 numbers.slopes,
@@ -211,9 +205,9 @@ class Frontier:
             point,
             store,
             node.psi,
-            node.tangent,
+            node.tangents,
             node.weight,
-            node.rate,
+            node.rates,
             node.carried,
             node.drift,
             carried_twice=node.carried_twice,
@@ -224,10 +218,10 @@ class Frontier:
             self._done(node)
             return
         if self.keep:
-            child.psi, child.tangent = self._state(), node.tangent.copy()
+            child.psi, child.tangents = self._state(), node.tangents.copy()
             child.psi[:] = node.psi
         else:
-            node.psi = node.tangent = NO_STATE
+            node.psi = node.tangents = NO_STATE
         self._finish(node)
 
     def _fail(self, node: Node, error: EvaluationError) -> None:
@@ -278,8 +272,8 @@ class Frontier:
         weights = np.zeros(1 << len(qubits))
         self.kernels.weights(node.psi[0], places, weights)
         importance = weights.copy()
-        if self.along:
-            self.kernels.weights(node.tangent[0, 0], places, importance)
+        for tangent in node.tangents[0]:
+            self.kernels.weights(tangent, places, importance)
         mask = sum(1 << q for q in qubits)
         total = float(importance.sum())
         for outcome in np.flatnonzero(importance > 0.0).tolist():
@@ -297,19 +291,22 @@ class Frontier:
                 continue
             psi = self._state()
             self.kernels.collapse(node.psi[0], psi[0], mask, value, onto, 1.0)
-            tangent = node.tangent
+            tangents, rates = node.tangents, node.rates
             if self.along:
-                tangent = np.empty_like(tangent)
-                self.kernels.collapse(node.tangent[0, 0], tangent[0, 0], mask, value, onto, 1.0)
-            alpha, scale = self._normalise(psi, tangent, float(weights[outcome]))
+                tangents = np.empty_like(tangents)
+                for before, after in zip(node.tangents[0], tangents[0], strict=True):
+                    self.kernels.collapse(before, after, mask, value, onto, 1.0)
+            alpha, scale = self._normalise(psi, tangents, float(weights[outcome]))
             square = scale * scale
+            if self.along:
+                rates = square * (rates + 2 * node.weight * np.real(alpha))
             child = Node(
                 point,
                 self.course.reduced(point, store),
                 psi,
-                tangent,
+                tangents,
                 weight=node.weight * square,
-                rate=node.rate * square + 2 * node.weight * square * alpha.real,
+                rates=rates,
                 carried=node.carried * square,
                 carried_twice=node.carried_twice * square,
                 drift=node.drift + SPLIT_ERROR,
@@ -320,18 +317,26 @@ class Frontier:
             node.edges.append(Edge(target, scale * phase, alpha, mask, value, onto))
         self._done(node)
 
-    def _normalise(self, psi: Floats, tangent: Floats, square: float) -> tuple[complex, float]:
-        """Give (ψ, ψ̇) norm 1 with ψ̇ orthogonal to ψ, in place; return (what was taken off, the norm)."""
-        alpha = 0j
-        if self.along:
+    def _normalise(self, psi: Floats, tangents: Floats, square: float) -> tuple[list[complex], float]:
+        """Give (ψ, ψ̇_1, …, ψ̇_V) norm 1, every ψ̇ orthogonal to ψ, in place.
+
+        Args:
+            square: ‖ψ‖² before.
+
+        Returns:
+            What was taken off every ψ̇, in units of ψ, and the norm.
+        """
+        alpha = [0j] * self.along
+        whole = square
+        for v, tangent in enumerate(tangents[0]):
             if square > NOTHING:
-                alpha = complex(self.kernels.dot(psi[0], tangent[0, 0])) / square
-                self.kernels.add(psi[0], tangent[0, 0], -alpha)
-            square += float(self.kernels.dot(tangent[0, 0], tangent[0, 0]).real)
-        scale = math.sqrt(square)
+                alpha[v] = complex(self.kernels.dot(psi[0], tangent)) / square
+                self.kernels.add(psi[0], tangent, -alpha[v])
+            whole += float(self.kernels.dot(tangent, tangent).real)
+        scale = math.sqrt(whole)
         psi *= 1 / scale
         if self.along:
-            tangent *= 1 / scale
+            tangents *= 1 / scale
         return alpha, scale
 
     def _toss(self, node: Node, expression: int, if_true: int, if_false: int) -> None:
@@ -345,15 +350,14 @@ class Frontier:
             return
         values = self.numbers.at(row)[:, 0]
         p = min(max(float(values[expression]), 0.0), 1.0)
-        rate, slope = 0.0, self._steepest(expression, values)
-        if self.direction is not None:
-            rate = float(self.numbers.along(expression, row, self.direction[None])[0])
+        slope = self._steepest(expression, values)
+        rates = self.numbers.along(expression, row, self.directions) if self.along else self.still
         if self.errors is not None:
             self.drift += 2 * node.weight * (self.errors.probability(expression, row) + SPLIT_ERROR)
         edges: list[Edge | None] = []
         for chance, sign, point in ((p, 1, if_true), (1 - p, -1, if_false)):
             carried = chance * node.carried + slope * node.weight
-            twice = chance * node.carried_twice + 2 * self.along * slope * node.carried
+            twice = chance * node.carried_twice + (2 * slope * node.carried if self.along else 0.0)
             if point == ABORT or (chance == 0 and carried == 0 and twice == 0):
                 edges.append(None)
                 continue
@@ -363,9 +367,9 @@ class Frontier:
                 point,
                 self.course.reduced(point, node.store),
                 psi,
-                node.tangent.copy(),
+                node.tangents.copy(),
                 weight=chance * node.weight,
-                rate=chance * node.rate + sign * rate * node.weight,
+                rates=chance * node.rates + sign * node.weight * rates if self.along else self.still,
                 carried=carried,
                 carried_twice=twice,
                 drift=node.drift,
@@ -373,7 +377,7 @@ class Frontier:
             target, phase = self.waiting.arrive(child)
             self.states -= target is not child
             edges.append(Edge(target, phase))
-        node.coin = Coin(place, p, rate, edges[0], edges[1])
+        node.coin = Coin(place, p, rates, edges[0], edges[1])
         self._done(node)
 
     def _steepest(self, expression: int, values: Floats) -> float:
@@ -391,44 +395,16 @@ class Frontier:
 
     def _pop(self) -> Node:
         node = self.waiting.pop()
-        if self.course.endless:
+        if self.course.unbounded:
             self.progress.step(node, self.waiting, len(self.nodes))
-        if len(self.nodes) > (LARGEST_ENDLESS_TREE if self.course.endless else LARGEST_TREE):
+        if len(self.nodes) > (LARGEST_UNBOUNDED_TREE if self.course.unbounded else LARGEST_TREE):
             raise EvaluationError(
                 f"After following {len(self.nodes)} branches, runs still go on to others. If the program "
                 f"ends at all, estimate from shots: {FROM_SHOTS}."
             )
         return node
 
-    # --- numbers and memory ---
-
-    def matrices(self, segment: Segment) -> Matrices:
-        """Return the numbers of a segment."""
-        if id(segment) not in self.known:
-            failure = next(
-                (found[1] for e, row in segment.places if (found := self.numbers.angle_error(e, row))), None
-            )
-            coefficients = segment.instances.at(self.numbers)
-            directions = (
-                np.zeros((0, len(self.numbers.source.wrt)))
-                if self.direction is None
-                else self.direction[None]
-            )
-            e = segment.instances.expressions
-            error = 0.0
-            if self.errors is not None and failure is None:
-                error = sum(self.errors.gate(gate, row) for gate, row in segment.gates)
-            self.known[id(segment)] = Matrices(
-                coefficients,
-                segment.instances.adjoints(coefficients) if self.keep else coefficients,
-                segment.instances.slopes(self.numbers, directions),
-                (e >= 0) & self.numbers.source.wanted[np.maximum(e, 0)]
-                if len(self.numbers.source.wanted)
-                else e >= 0,
-                failure,
-                error,
-            )
-        return self.known[id(segment)]
+    # --- memory ---
 
     def _state(self) -> Floats:
         """A new state, once there is room for it, and for its counterpart on the way back."""
@@ -439,4 +415,4 @@ class Frontier:
 
     def _free(self, node: Node) -> None:
         self.states -= 1
-        node.psi = node.tangent = NO_STATE
+        node.psi = node.tangents = NO_STATE

@@ -8,33 +8,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from qdiff.sim.exact import Floats
 from qdiff.sim.flow import END, Flow
-from qdiff.sim.pure.matrices import Instances
-from qdiff.sim.pure.numbers import Numbers, Rows
+from qdiff.sim.pure.numbers import Numbers
 from qdiff.sim.pure.operators import Masks
 from qdiff.sim.pure.paths import Path
-from qdiff.sim.pure.plan import Plan, Shapes
+from qdiff.sim.pure.plan import Layouts
+from qdiff.sim.pure.segments import Segment
+from qdiff.sim.readings import Rows
 
-Floats = NDArray[np.float64]
 BYTES_PER_MATRIX = 2 * 16 * 16  # coefficients of a gate and of its inverse
 
 
 class Line:
     """The one path of a program at given compared parameters, ready to run."""
 
-    def __init__(self, flow: Flow, path: Path, shapes: Shapes, rows: Rows) -> None:
+    def __init__(self, flow: Flow, path: Path, layouts: Layouts, rows: Rows) -> None:
         self.qubits = len(flow.program.qubits)
         self.path = path
         self.rows = rows
         self.ended = path.point == END
-        distinct: dict[tuple[int, int], int] = {}
-        sequence = [(gate, distinct.setdefault((gate, row), len(distinct))) for gate, row in path.gates]
-        self.executed = np.bincount([n for _, n in sequence], minlength=len(distinct))
-        self.instances = Instances(flow.gates, list(distinct))
-        self.plan: Plan = shapes.plan(sequence)
-        self.bytes = BYTES_PER_MATRIX * len(distinct)
+        segment = Segment(flow, path, layouts)
+        self.executed, self.instances, self.plan = segment.executed, segment.instances, segment.plan
+        self.bytes = BYTES_PER_MATRIX * len(self.executed)
 
 
 def start(rows: int, qubits: int) -> Floats:
@@ -65,11 +62,6 @@ def expectation(mask: Masks, psi: Floats, scratch: Floats | None = None) -> tupl
     return float(kernels.dot(psi, applied).real), applied
 
 
-def _wanted(line: Line, numbers: Numbers) -> NDArray[np.bool_]:
-    e = line.instances.expressions
-    return (e >= 0) & numbers.source.wanted[np.maximum(e, 0)] if len(e) else np.zeros(0, dtype=bool)
-
-
 def adjoint(line: Line, numbers: Numbers, psi: Floats, masks: Sequence[Masks]) -> tuple[Floats, Floats]:
     """Return values (P, k) and derivatives (P, k, d) from final states, which are run back."""
     from qdiff.sim.pure import kernels
@@ -89,7 +81,7 @@ def adjoint(line: Line, numbers: Numbers, psi: Floats, masks: Sequence[Masks]) -
         line.instances.adjoints(line.instances.at(numbers)),
         np.zeros((rows, 0, count)),
         *line.plan.generators,
-        _wanted(line, numbers),
+        line.instances.wanted(numbers),
         by_angle,
         np.zeros((rows, width, 0, count)),
     )
@@ -126,7 +118,7 @@ def second_order(
         line.instances.adjoints(coefficients),
         slopes,
         *line.plan.generators,
-        _wanted(line, numbers),
+        line.instances.wanted(numbers),
         by_angle,
         by_angle_tangents,
     )

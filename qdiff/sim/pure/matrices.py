@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from qdiff.sim.exact import Floats
 from qdiff.sim.flow import SmallGate
 from qdiff.sim.pure.numbers import Numbers
 from qdiff.sim.pure.plan import ENTRIES, padded
 
-Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 
 _TRANSPOSED = {
@@ -68,6 +68,12 @@ class Instances:
         """Return the table of the inverse gates, (P, N, 16)."""
         order = np.broadcast_to(self.transposed, coefficients.shape)
         return np.conj(np.take_along_axis(coefficients, order, axis=2))
+
+    def wanted(self, numbers: Numbers) -> NDArray[np.bool_]:
+        """Return whether the derivative by the angle of an instance is asked for, (N,)."""
+        e = self.expressions
+        varying = e >= 0
+        return varying & numbers.source.wanted[np.maximum(e, 0)] if varying.any() else varying
 
     def slopes(self, numbers: Numbers, directions: Floats) -> Floats:
         """Return the derivative of every angle along directions (V, d), (1, V, N); P is 1."""

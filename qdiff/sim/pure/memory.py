@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qdiff.errors import ResourceError
 from qdiff.sim.exact import FROM_SHOTS
+from qdiff.sim.sizes import size_text
 
 
 def state_bytes(qubits: int) -> int:
@@ -28,9 +29,3 @@ def require(states: int, others: int, qubits: int, limit: int, engine: str, advi
             f"limit is {size_text(limit)}. Raise it (qd.expectation(…, max_memory=bytes)), {advice}, or "
             f"estimate from shots: {FROM_SHOTS}."
         )
-
-
-def size_text(size: int) -> str:
-    """A number of bytes in GiB."""
-    doublings = size.bit_length() - 1
-    return f"{size / 2**30:.3g} GiB" if doublings < 80 else f"about 2^{doublings - 30} GiB"

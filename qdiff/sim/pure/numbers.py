@@ -1,8 +1,7 @@
 """Angles and probabilities as numbers, row by row of counter values, and the chain rule back to parameters.
 
-A *row* is one set of values of the counters that angles and probabilities read. Rows are discovered
-while a program is followed; the values of all expressions at a row are computed once, for all P sets
-of parameters together.
+The values of all expressions at a *row* (see `readings`) are computed once, for all P sets of parameters
+together.
 """
 
 from __future__ import annotations
@@ -11,39 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qdiff.errors import EvaluationError
-from qdiff.lang.evaluate import ValueFailure
-from qdiff.lang.expr import Expr, Parameter, ParameterElement, is_number
-from qdiff.lang.running import PROBABILITY_SLACK, improbable, located
+from qdiff.lang.running import PROBABILITY_SLACK
+from qdiff.sim.exact import Floats
+from qdiff.sim.expressions import Derivatives, contained, derivative_error, value_error
 from qdiff.sim.flow import Flow
+from qdiff.sim.readings import Rows
 from qdiff.sim.tape import compile_tape
-
-Floats = NDArray[np.float64]
-Store = tuple[int, ...]
-
-
-class Rows:
-    """The rows met so far. Row 0 serves expressions that read no counter."""
-
-    def __init__(self, flow: Flow) -> None:
-        index = {name: i for i, name in enumerate(flow.counters)}
-        self.read = [sorted(index[c] for c in e.counters()) for e in flow.expressions]
-        self.counters = sorted({i for read in self.read for i in read})
-        self.keys: list[tuple[int, ...]] = [(0,) * len(self.counters)]
-        self.number = {self.keys[0]: 0}
-
-    def row(self, expression: int, store: Store) -> int:
-        """The row of an expression at a store; counters that it does not read count as 0."""
-        read = self.read[expression]
-        if not read:
-            return 0
-        key = tuple(store[i] if i in read else 0 for i in self.counters)
-        if key not in self.number:
-            self.number[key] = len(self.number)
-            self.keys.append(key)
-        return self.number[key]
 
 
 class Expressions:
@@ -54,31 +28,18 @@ class Expressions:
         self.rows = rows
         self.names = [flow.counters[i] for i in rows.counters]
         self.wrt = tuple(wrt)
-        self.pairs: list[tuple[int, int]] = []  # expression, position in wrt
-        self.triples: list[tuple[int, int, int]] = []  # expression, two positions in wrt
-        first: list[Expr] = []
-        curved: list[Expr] = []
-        for e, expression in enumerate(flow.expressions):
-            for p, derivative in self._derivatives(expression):
-                self.pairs.append((e, p))
-                first.append(derivative)
-                for q, again in self._derivatives(derivative) if second else ():
-                    self.triples.append((e, p, q))
-                    curved.append(again)
-        self.outputs = [*flow.expressions, *first, *curved]
+        found = Derivatives.of(flow.expressions, wrt, second=second)
+        self.pairs = found.pairs  # expression, position in wrt
+        self.triples = [(*self.pairs[pair], q) for pair, q in found.triples]  # expression, two positions
+        self.outputs = [*flow.expressions, *found.first, *found.second]
         self.tape = compile_tape(self.outputs, flow.program.parameters, self.names)
-        self.of_pairs = slice(len(flow.expressions), len(flow.expressions) + len(first))
+        self.of_pairs = slice(len(flow.expressions), len(flow.expressions) + len(found.first))
         self.pairs_of: dict[int, list[tuple[int, int]]] = {}
         for i, (e, p) in enumerate(self.pairs, start=self.of_pairs.start):
             self.pairs_of.setdefault(e, []).append((i, p))
         self.of_triples = slice(self.of_pairs.stop, len(self.outputs))
         self.wanted = np.zeros(len(flow.expressions), dtype=bool)
         self.wanted[[e for e, _ in self.pairs]] = True
-
-    def _derivatives(self, expression: Expr) -> list[tuple[int, Expr]]:
-        occurring = expression.parameters()
-        found = [(p, expression.diff(name)) for p, name in enumerate(self.wrt) if name in occurring]
-        return [(p, derivative) for p, derivative in found if not is_number(derivative, 0)]
 
 
 @dataclass
@@ -146,25 +107,27 @@ class Numbers:
     def angle_error(self, expression: int, row: int) -> tuple[int, EvaluationError] | None:
         """Return the first row of parameters for which an angle has no value, with its error."""
         fine = np.isfinite(self.at(row)[expression])
-        return None if fine.all() else self._value_error(expression, row, int(np.argmin(fine)))
+        return (
+            None
+            if fine.all()
+            else self._value_error(expression, row, int(np.argmin(fine)), probability=False)
+        )
 
     def probability_error(self, expression: int, row: int) -> tuple[int, EvaluationError] | None:
         """Return the first row of parameters for which this is no probability, with its error."""
         found = self.at(row)[expression]
         with np.errstate(invalid="ignore"):
             fine = np.abs(found - np.clip(found, 0.0, 1.0)) <= PROBABILITY_SLACK  # not where it is nan
-        return None if fine.all() else self._value_error(expression, row, int(np.argmin(fine)))
+        return (
+            None if fine.all() else self._value_error(expression, row, int(np.argmin(fine)), probability=True)
+        )
 
-    def _value_error(self, expression: int, row: int, p: int) -> tuple[int, EvaluationError]:
-        expr = self.source.flow.expressions[expression]
-        program = self.source.flow.program
-        try:
-            value = expr.evaluate(self.parameters[p], self.counters(row))
-        except ValueFailure as failure:
-            return p, located(program, failure.message, failure.node.place())
-        if np.isfinite(self.at(row)[expression, p]):
-            return p, improbable(program, expr, value, None)
-        return p, located(program, f"`{expr}` is not a finite number.", expr.place())
+    def _value_error(
+        self, expression: int, row: int, p: int, *, probability: bool = False
+    ) -> tuple[int, EvaluationError]:
+        flow, counters = self.source.flow, self.counters(row)
+        expr = flow.expressions[expression]
+        return p, value_error(flow.program, expr, self.parameters[p], counters, probability=probability)
 
     def refuse_derivatives(self, reached: Iterable[tuple[int, int]]) -> None:
         """Raise for the first derivative that does not exist among (expression, row) that runs reach."""
@@ -185,16 +148,11 @@ class Numbers:
     def _derivative_error(
         self, e: int, by: tuple[int, ...], output: int, row: int, p: int
     ) -> EvaluationError:
-        expr = self.source.flow.expressions[e]
-        names = " and ".join(f"`{self.source.wrt[i]}`" for i in by)
-        try:
-            self.source.outputs[output].evaluate(self.parameters[p], self.counters(row))
-            reason = "it is not a finite number."
-        except ValueFailure as failure:
-            reason = failure.message
-        what = "derivative" if len(by) == 1 else "second derivative"
-        message = f"the {what} of `{expr}` by {names} does not exist here: {reason}"
-        return located(self.source.flow.program, message, expr.place())
+        flow, names = self.source.flow, [self.source.wrt[i] for i in by]
+        derivative, counters = self.source.outputs[output], self.counters(row)
+        return derivative_error(
+            flow.program, flow.expressions[e], derivative, names, self.parameters[p], counters
+        )
 
     # --- Names ------------------------------------------------------------------------------------------
 
@@ -206,12 +164,7 @@ class Numbers:
         """Expected executed primitives that contain each parameter; of an array `w[c]` the element read."""
         result = dict.fromkeys(self.source.flow.program.parameters, 0.0)
         for (e, row), times in executed.items():
-            names: set[str] = set()
-            for node in self.source.flow.expressions[e].walk():
-                if isinstance(node, Parameter):
-                    names.add(node.name)
-                elif isinstance(node, ParameterElement):
-                    names.add(f"{node.array}[{node.index.evaluate(counters=self.counters(row))}]")
+            names = contained(self.source.flow.expressions[e], self.counters(row))
             for name in names & result.keys():
                 result[name] += times
         return result

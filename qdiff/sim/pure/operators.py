@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Program
+from qdiff.sim.exact import Floats
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 

@@ -16,7 +16,7 @@ from qdiff.lang.expr import Counter, Expr, Negate, Number, Sum
 from qdiff.lang.running import COMPARE, checked_counter, located
 from qdiff.lang.source import Position
 from qdiff.sim.flow import Apply, Decide, Flow, Mark, Set
-from qdiff.sim.pure.numbers import Rows
+from qdiff.sim.readings import Rows
 
 Store = tuple[int, ...]
 

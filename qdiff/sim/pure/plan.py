@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from qdiff.lang.gates import GateRecord
 from qdiff.sim.flow import SmallGate
 
-Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 Ints = NDArray[np.int64]
 
@@ -32,7 +31,7 @@ ENTRIES = 16  # numbers kept for a matrix, row by row
 
 
 @dataclass(frozen=True)
-class Shape:
+class Layout:
     """Where a small gate acts and what it is; `fields` are (position, width) of bits left out of a base."""
 
     row: tuple[int, ...]
@@ -64,13 +63,13 @@ class Plan:
         return self.starts, self.rows, self.columns, self.values
 
 
-class Shapes:
-    """The shapes of a program's gates, found once each."""
+class Layouts:
+    """The layouts of a program's gates, found once each."""
 
     def __init__(self, gates: Sequence[SmallGate], qubits: int) -> None:
         self.gates = gates
         self.qubits = qubits
-        self.known: dict[int, Shape] = {}
+        self.known: dict[int, Layout] = {}
 
     def plan(self, sequence: Sequence[tuple[int, int]]) -> Plan:
         """Return the plan of gates (index of the gate, number of its matrix), the first applied first."""
@@ -82,13 +81,13 @@ class Shapes:
         for gate, number in sequence:
             if self.gates[gate].record.name == "I":
                 continue
-            shape = self._shape(gate)
-            row = list(shape.row)
-            row[FIELDS], row[FIELDS_END] = len(fields), len(fields) + len(shape.fields)
+            layout = self._layout(gate)
+            row = list(layout.row)
+            row[FIELDS], row[FIELDS_END] = len(fields), len(fields) + len(layout.fields)
             ops.append(tuple(row))
-            fields.extend(shape.fields)
+            fields.extend(layout.fields)
             numbers.append(number)
-            generator.extend(shape.generator)
+            generator.extend(layout.generator)
             starts.append(len(generator))
         return Plan(
             ops=np.array(ops, dtype=np.int64).reshape(len(ops), 9),
@@ -101,7 +100,7 @@ class Shapes:
             values=np.array([g for _, _, g in generator], dtype=np.complex128),
         )
 
-    def _shape(self, index: int) -> Shape:
+    def _layout(self, index: int) -> Layout:
         if index not in self.known:
             gate = self.gates[index]
             fixed = sorted([*gate.targets, *(q for q in range(self.qubits) if gate.controls >> q & 1)])
@@ -112,7 +111,7 @@ class Shapes:
             strides = [1 << q for q in gate.targets]
             where = (1 << (self.qubits - len(fixed) - width), 1 << position, 1 << width)
             row = (kind(gate.record), strides[0], strides[-1], gate.controls, 0, 0, *where)
-            self.known[index] = Shape(row, tuple(fields), _entries(gate))
+            self.known[index] = Layout(row, tuple(fields), _entries(gate))
         return self.known[index]
 
 

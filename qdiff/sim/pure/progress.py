@@ -1,7 +1,7 @@
 """Whether following a loop leads anywhere: its mass must fall, and not too slowly.
 
-A mass that falls geometrically is squared when twice as many steps are taken. One that does not is
-refused, and so is one that has not begun to fall after a long way.
+One that falls more slowly (`sim/falling`) is refused, and so is one that has not begun to fall after a
+long way.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from collections.abc import Iterable
 
 from qdiff.errors import EvaluationError
 from qdiff.sim.exact import FROM_SHOTS
+from qdiff.sim.falling import Fall, fall
 from qdiff.sim.pure.course import Course
 from qdiff.sim.pure.graph import Node
 
 FIRST_LOOK, SLOWEST = 512, 1.1
 LEAST_FIRST_LOOK = 64  # where steps are expensive
-UNTOUCHED, LONGEST_UNTOUCHED = 1e-9, 1 << 13
+LONGEST_UNTOUCHED = 1 << 13
 
 
 class Progress:
@@ -52,9 +53,9 @@ class Progress:
             return
         share = mass / entered if entered else 0.0
         self._checks[component] = (2 * steps, entered, share)
-        untouched = share > 1 - UNTOUCHED
-        slow = share >= before**SLOWEST
-        if steps * self.step_cost >= LONGEST_UNTOUCHED if untouched else slow:
+        found = fall(share, before, SLOWEST)
+        too_long = found is Fall.UNTOUCHED and steps * self.step_cost >= LONGEST_UNTOUCHED
+        if too_long or found is Fall.SLOW:
             raise EvaluationError(
                 f"A loop does not end, or too slowly: after following {followed} branches, runs still go on "
                 f"inside with a share of {share:.3g} of those that entered, which decreases too slowly. If "

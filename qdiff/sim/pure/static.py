@@ -13,28 +13,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qdiff.errors import EvaluationError
 from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Program
 from qdiff.sim.analysis import Analysis
 from qdiff.sim.census import what_is_random
-from qdiff.sim.exact import DEFAULT_MEMORY, Curvature, Mixture, Parameters, Store
-from qdiff.sim.flow import Flow, lower
+from qdiff.sim.exact import DEFAULT_MEMORY, Curvature, Floats, Mixture, Parameters, Store, directional
+from qdiff.sim.flow import Flow
 from qdiff.sim.pure.bounds import WHOLE, Errors, Followed, gradient_bounds, loop_visits, value_bound
 from qdiff.sim.pure.line import Line, adjoint, expectation, run, second_order
 from qdiff.sim.pure.memory import require, state_bytes
-from qdiff.sim.pure.numbers import Expressions, Numbers, Rows
+from qdiff.sim.pure.numbers import Numbers
 from qdiff.sim.pure.operators import Masks, named
 from qdiff.sim.pure.paths import Walker
-from qdiff.sim.pure.plan import Shapes
-
-Floats = NDArray[np.float64]
-KEPT_LINES = 16  # plans for as many values of the compared parameters
+from qdiff.sim.pure.preparation import Preparation
+from qdiff.sim.readings import Rows
 
 
 class PureStateEngine:
@@ -48,7 +45,7 @@ class PureStateEngine:
         EvaluationError: the program measures, resets or flips.
     """
 
-    name = "pure state"
+    name = "pure-state"
 
     def __init__(self, program: Program, max_memory: int = DEFAULT_MEMORY) -> None:
         random = what_is_random(program)
@@ -59,18 +56,12 @@ class PureStateEngine:
             )
         self.program = program
         self.max_memory = max_memory
-        self._lines: dict[tuple[float, ...], Line] = {}
-        self._expressions: dict[tuple[object, ...], Expressions] = {}
+        self.preparation: Preparation[Line] = Preparation(program)
 
-    @cached_property
+    @property
     def flow(self) -> Flow:
         """The lowered program."""
-        return lower(self.program)
-
-    @cached_property
-    def shapes(self) -> Shapes:
-        """Where its gates act."""
-        return Shapes(self.flow.gates, len(self.program.qubits))
+        return self.preparation.flow
 
     # --- results ---
 
@@ -118,8 +109,7 @@ class PureStateEngine:
         directions: Floats,
     ) -> tuple[Floats, Floats]:
         """Return the expectations, (k,), and their derivatives along `directions` (V, d), (k, V)."""
-        values, slopes = self.gradients([parameters], observables, wrt)
-        return values[0], slopes[0] @ np.asarray(directions, dtype=float).T
+        return directional(*self.gradients([parameters], observables, wrt), directions)
 
     def curvature(
         self,
@@ -204,24 +194,18 @@ class PureStateEngine:
         """The rows that take the same path, with it."""
         require(2, 0, len(self.program.qubits), self.max_memory, "pure-state", "use fewer qubits")
         members: dict[tuple[float, ...], list[int]] = {}
-        names = [name for name in self.program.parameters if name in self.program.compared]
         for p, row in enumerate(rows):
-            members.setdefault(tuple(row[name] for name in names), []).append(p)
+            members.setdefault(tuple(self.preparation.compared(row).values()), []).append(p)
         for key, found in members.items():
-            yield self._line(key, dict(zip(names, key, strict=True))), found
+            compared = self.preparation.compared(rows[found[0]])
+            yield self.preparation.way(key, partial(self._line, compared)), found
 
-    def _line(self, key: tuple[float, ...], compared: dict[str, float]) -> Line:
-        if key not in self._lines:
-            if len(self._lines) == KEPT_LINES:
-                oldest = next(iter(self._lines))
-                gone = self._lines.pop(oldest)
-                self._expressions = {k: e for k, e in self._expressions.items() if e.rows is not gone.rows}
-            rows = Rows(self.flow)
-            path = Walker(self.flow, rows, compared).follow(self.flow.entry, self._start(), ())
-            if path.error is not None:
-                raise path.error
-            self._lines[key] = Line(self.flow, path, self.shapes, rows)
-        return self._lines[key]
+    def _line(self, compared: dict[str, float]) -> Line:
+        rows = Rows(self.flow)
+        path = Walker(self.flow, rows, compared).follow(self.flow.entry, self._start(), ())
+        if path.error is not None:
+            raise path.error
+        return Line(self.flow, path, self.preparation.layouts, rows)
 
     def _start(self) -> Store:
         return (0,) * len(self.flow.counters)
@@ -230,10 +214,7 @@ class PureStateEngine:
         self, line: Line, rows: Sequence[Parameters], wrt: Sequence[str], second: bool = False
     ) -> Numbers:
         """The numbers of a line; raises where one that the path needs does not exist."""
-        key = (id(line.rows), tuple(wrt), second)
-        if key not in self._expressions:
-            self._expressions[key] = Expressions(self.flow, line.rows, wrt, second)
-        numbers = Numbers(self._expressions[key], rows)
+        numbers = self.preparation.numbers(line, rows, wrt, second)
         rotated = [
             (int(e), row)
             for e, (_, row) in zip(line.instances.expressions, line.instances.instances, strict=True)

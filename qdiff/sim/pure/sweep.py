@@ -6,7 +6,7 @@ all histories that the node stands for. From the end,
     end:       λ = Oψ                        gate:      λ ← U†λ,  adding w Im <λ|G|ψ> before
     split:     λ = Σ_v K_v† c_v λ_v          flip:      λ = p λ_t + (1-p) λ_f,  adding w (h_t - h_f)
 
-with h = Re <ψ|λ>. Along a direction λ̇ is carried as well, and what is added has the derivative
+with h = Re <ψ|λ>. Along every direction λ̇ is carried as well, and what is added has the derivative
 ẇ Im <λ|G|ψ> + w Im (<λ̇|G|ψ> + <λ|G|ψ̇>), and for a flip ẇ (h_t - h_f) + w (ḣ_t - ḣ_f), where
 ḣ = Re (<ψ̇|λ> + <ψ|λ̇>). Nodes are done in the reverse of the order in which they were followed.
 """
@@ -18,15 +18,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from qdiff.sim.exact import Floats
 from qdiff.sim.flow import END
 from qdiff.sim.pure.frontier import Frontier
-from qdiff.sim.pure.graph import Coin, Edge, Floats, Node, Place, Store
+from qdiff.sim.pure.graph import Coin, Edge, Node, Place, Store
 from qdiff.sim.pure.operators import Masks
 
 
 @dataclass
 class Slopes:
-    """Values (k,), and derivatives by every expression, (k,) each, with their own along the direction."""
+    """Values (k,), derivatives by every expression, (k,) each, and theirs along directions, (k, V) each."""
 
     values: Floats
     first: dict[Place, Floats] = field(default_factory=dict)
@@ -35,7 +36,7 @@ class Slopes:
 
 @dataclass
 class _Pulled:
-    """λ of every observable, (1, K, 2, D), λ̇ along the direction, (1, K, T, 2, D), and who still asks."""
+    """λ of every observable, (1, K, 2, D), λ̇ along directions, (1, K, V, 2, D), and who still asks."""
 
     states: Floats
     tangents: Floats
@@ -52,6 +53,7 @@ class Sweep:
         self.frontier = frontier
         self.masks = masks
         self.width = width
+        self.along = frontier.along
         self.found = Slopes(np.zeros(width))
         self.pulled: dict[int, _Pulled] = {}
         self.asked: dict[int, int] = {}
@@ -83,10 +85,10 @@ class Sweep:
         for edge, back in parts:
             for k in range(self.width):
                 self._expand(edge, back.states[0, k], here.states[0, k], edge.c)
-                for t in range(node.tangent.shape[1]):
-                    self._expand(edge, back.tangents[0, k, t], here.tangents[0, k, t], edge.c)
-                    if edge.alpha:
-                        self._expand(edge, back.states[0, k], here.tangents[0, k, t], edge.c * edge.alpha)
+                for v in range(self.along):
+                    self._expand(edge, back.tangents[0, k, v], here.tangents[0, k, v], edge.c)
+                    if edge.alpha and edge.alpha[v]:
+                        self._expand(edge, back.states[0, k], here.tangents[0, k, v], edge.c * edge.alpha[v])
         return here
 
     def _expand(self, edge: Edge, x: Floats, y: Floats, c: complex) -> None:
@@ -94,8 +96,8 @@ class Sweep:
 
     def _empty(self, node: Node) -> _Pulled:
         shape = node.psi.shape[1:]
-        along = node.tangent.shape[1]
-        return _Pulled(np.zeros((1, self.width, *shape)), np.zeros((1, self.width, along, *shape)), 0)
+        tangents = np.zeros((1, self.width, self.along, *shape))
+        return _Pulled(np.zeros((1, self.width, *shape)), tangents, 0)
 
     def _back(self, edge: Edge | None) -> _Pulled | None:
         """λ of a child; it is forgotten when nobody else asks for it."""
@@ -114,15 +116,14 @@ class Sweep:
             mask.add_to(node.psi[0], here.states[0, k])
             value = float(self.kernels.dot(node.psi[0], here.states[0, k]).real)
             self.found.values[k] += node.weight * value
-            for t in range(node.tangent.shape[1]):
-                mask.add_to(node.tangent[0, t], here.tangents[0, k, t])
+            for v in range(self.along):
+                mask.add_to(node.tangents[0, v], here.tangents[0, k, v])
         return here
 
     def _tossed(self, node: Node, coin: Coin) -> _Pulled:
         here = self._empty(node)
-        along = node.tangent.shape[1]
         first = self.found.first.setdefault(coin.place, np.zeros(self.width))
-        moved = self.found.moved.setdefault(coin.place, np.zeros(self.width))
+        moved = self.found.moved.setdefault(coin.place, np.zeros((self.width, self.along)))
         kernels, psi = self.kernels, node.psi[0]
         for edge, sign, chance in ((coin.heads, 1, coin.p), (coin.tails, -1, 1 - coin.p)):
             back = self._back(edge)
@@ -132,27 +133,28 @@ class Sweep:
                 mine = edge.c * complex(kernels.dot(psi, back.states[0, k]))
                 first[k] += sign * node.weight * mine.real
                 kernels.add(back.states[0, k], here.states[0, k], complex(chance * edge.c))
-                for t in range(along):
+                for v in range(self.along):
                     change = edge.c * (
-                        complex(kernels.dot(node.tangent[0, t], back.states[0, k]))
-                        + complex(kernels.dot(psi, back.tangents[0, k, t]))
+                        complex(kernels.dot(node.tangents[0, v], back.states[0, k]))
+                        + complex(kernels.dot(psi, back.tangents[0, k, v]))
                     )
-                    moved[k] += sign * (node.rate * mine.real + node.weight * change.real)
-                    kernels.add(back.tangents[0, k, t], here.tangents[0, k, t], complex(chance * edge.c))
-                    kernels.add(back.states[0, k], here.tangents[0, k, t], complex(sign * coin.rate * edge.c))
+                    moved[k, v] += sign * (node.rates[v] * mine.real + node.weight * change.real)
+                    kernels.add(back.tangents[0, k, v], here.tangents[0, k, v], complex(chance * edge.c))
+                    slope = complex(sign * coin.rates[v] * edge.c)
+                    kernels.add(back.states[0, k], here.tangents[0, k, v], slope)
         return here
 
     def _undo_gates(self, node: Node, here: _Pulled) -> None:
         segment = node.segment
         if segment is None:
             return
-        numbers = self.frontier.matrices(segment)
-        count, along = len(segment.instances.instances), node.tangent.shape[1]
+        numbers = self.frontier.matrices.at(segment)
+        count = len(segment.instances.instances)
         by_angle = np.zeros((1, self.width, count))
-        by_angle_tangents = np.zeros((1, self.width, along, count))
+        by_angle_tangents = np.zeros((1, self.width, self.along, count))
         self.kernels.backward(
             node.psi.copy(),
-            node.tangent.copy(),
+            node.tangents.copy(),
             here.states,
             here.tangents,
             *segment.plan.table,
@@ -167,9 +169,9 @@ class Sweep:
             place = (int(segment.instances.expressions[i]), segment.instances.instances[i][1])
             first = self.found.first.setdefault(place, np.zeros(self.width))
             first += node.weight * by_angle[0, :, i]
-            if along:
-                moved = self.found.moved.setdefault(place, np.zeros(self.width))
-                moved += node.rate * by_angle[0, :, i] + node.weight * by_angle_tangents[0, :, 0, i]
+            if self.along:
+                moved = self.found.moved.setdefault(place, np.zeros((self.width, self.along)))
+                moved += np.outer(by_angle[0, :, i], node.rates) + node.weight * by_angle_tangents[0, :, :, i]
 
 
 def _edges(node: Node) -> list[Edge]:

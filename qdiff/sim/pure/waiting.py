@@ -23,7 +23,7 @@ class Waiting:
     loop comes before its body, so a pass ends before the next begins, and all passes before what follows.
 
     Args:
-        along: 1 if nodes carry a derivative, else 0.
+        along: how many tangents nodes carry.
     """
 
     def __init__(self, along: int) -> None:
@@ -44,14 +44,15 @@ class Waiting:
 
     def arrive(self, child: Node) -> tuple[Node, complex]:
         """Let a node wait; return the node it became and the phase: its state = phase · that one's."""
-        child.mark = math.floor(float(self.kernels.fingerprint(child.psi[0])) / GRID)
+        child.fingerprint = math.floor(float(self.kernels.fingerprint(child.psi[0])) / GRID)
         buckets = self._places.setdefault((child.point, child.store), {})
-        for near in (child.mark, child.mark - 1, child.mark + 1):
+        for near in (child.fingerprint, child.fingerprint - 1, child.fingerprint + 1):
             for other in buckets.get(near, ()):
                 phase, distance = self._compare(child, other)
                 if distance <= MERGE_DISTANCE:
                     other.weight += child.weight
-                    other.rate += child.rate
+                    if self.along:
+                        other.rates = other.rates + child.rates
                     other.carried += child.carried
                     other.carried_twice += child.carried_twice
                     other.drift = max(other.drift, child.drift)
@@ -59,30 +60,39 @@ class Waiting:
                     return other, phase
         self._arrivals += 1
         heapq.heappush(self._heap, (-child.point, self._arrivals, child))
-        buckets.setdefault(child.mark, []).append(child)
+        buckets.setdefault(child.fingerprint, []).append(child)
         return child, 1 + 0j
 
     def pop(self) -> Node:
         """Return the next node."""
         _, _, node = heapq.heappop(self._heap)
         buckets = self._places[node.point, node.store]
-        buckets[node.mark].remove(node)
-        if not buckets[node.mark]:
-            del buckets[node.mark]
+        buckets[node.fingerprint].remove(node)
+        if not buckets[node.fingerprint]:
+            del buckets[node.fingerprint]
             if not buckets:
                 del self._places[node.point, node.store]
         return node
 
     def _compare(self, child: Node, other: Node) -> tuple[complex, float]:
-        """The phase between two nodes, and how far apart they are then."""
-        overlap = complex(self.kernels.dot(other.psi[0], child.psi[0]))
+        """The phase between two nodes, and how far apart they are then, relative to their size.
+
+        With tangents, (ψ, ψ̇) has norm 1 behind a measurement only: gates make ψ̇ grow.
+        """
+        dot, distance = self.kernels.dot, self.kernels.distance
+        overlap = complex(dot(other.psi[0], child.psi[0]))
+        square = 1.0
         if self.along:
-            overlap += complex(self.kernels.dot(other.tangent[0, 0], child.tangent[0, 0]))
+            square = float(dot(other.psi[0], other.psi[0]).real)
+            for theirs, mine in zip(other.tangents[0], child.tangents[0], strict=True):
+                overlap += complex(dot(theirs, mine))
+                square += float(dot(theirs, theirs).real)
         size = abs(overlap)
-        if abs(size - 1) > GRID:
+        if abs(size - square) > GRID * square:
             return 1 + 0j, math.inf
         phase = overlap / size
-        distance = float(self.kernels.distance(child.psi[0], other.psi[0], phase))
+        apart = float(distance(child.psi[0], other.psi[0], phase))
         if self.along:
-            distance += float(self.kernels.distance(child.tangent[0, 0], other.tangent[0, 0], phase))
-        return phase, distance
+            for theirs, mine in zip(other.tangents[0], child.tangents[0], strict=True):
+                apart += float(distance(mine, theirs, phase))
+        return phase, apart / math.sqrt(square)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import numpy as np
 from helpers import assert_close
 from numpy.typing import NDArray
 from reference import derivatives, interpreter
+from richardson import limit
 
 from qdiff.lang.observable import Observable
 from qdiff.lang.parameters import resolve
@@ -67,9 +67,7 @@ def differences(engine: HybridEngine, row: Parameters, observables: Sequence[Obs
     k, d = len(observables), len(wrt)
     by_step = slopes.reshape(d, LEVELS, 2, k, d)
     table = [(by_step[:, i, 0] - by_step[:, i, 1]) / (2 * step) for i, step in enumerate(steps)]
-    for order in range(1, LEVELS):
-        table = [finer + (finer - coarser) / (4**order - 1) for coarser, finer in pairwise(table)]
-    return table[0].transpose(1, 0, 2)
+    return np.asarray(limit(table)).transpose(1, 0, 2)
 
 
 def check_curvature(engine: HybridEngine, observables: Sequence[Observable], row: Parameters) -> None:

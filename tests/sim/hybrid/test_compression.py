@@ -15,6 +15,7 @@ from qdiff.lang.text.observable_text import parse_observable
 from qdiff.sim.hybrid import krylov
 from qdiff.sim.hybrid.compression import Compression
 from qdiff.sim.hybrid.engine import HybridEngine
+from qdiff.sim.hybrid.kraus import Kraus
 
 
 def seeded(seed: int, qubits: int, resets: Sequence[int], tail: int, *, swaps: bool = False) -> str:
@@ -58,8 +59,9 @@ ROW = {"t": 0.8, "u": -0.7}
 
 @pytest.fixture(autouse=True)
 def _iterate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All loops are iterated, and runs up to 8 gates are short."""
+    """All loops are iterated, none by its Kraus operators, and runs up to 8 gates are short."""
     monkeypatch.setattr("qdiff.sim.hybrid.linear.DENSE_UP_TO", 0)
+    monkeypatch.setattr(Kraus, "of", lambda *args: None)
     monkeypatch.setattr("qdiff.sim.hybrid.loops.longest_by_gates", lambda dimension: 8)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from qdiff.sim.hybrid.coordinates import basis, decode, encode, identity, traces
+from qdiff.sim.hybrid.coordinates import basis, decode, encode, identity, masses
 from qdiff.sim.hybrid.fields import Field
 
 RNG = np.random.default_rng(5)
@@ -25,7 +25,7 @@ def test_coordinates_are_an_isometry(dimension: int) -> None:
     assert a.dtype == float
     np.testing.assert_allclose(decode(a, dimension), x, atol=1e-14)
     np.testing.assert_allclose((a * b).sum(axis=-1), np.einsum("...ij,...ji->...", x, y).real, rtol=1e-12)
-    np.testing.assert_allclose(traces(a, dimension), np.trace(x, axis1=-2, axis2=-1).real, atol=1e-13)
+    np.testing.assert_allclose(masses(a, dimension), np.trace(x, axis1=-2, axis2=-1).real, atol=1e-13)
 
 
 def test_every_vector_is_a_hermitian_matrix() -> None:

@@ -111,7 +111,7 @@ def test_what_derivatives_carry_bounds_them() -> None:
     for name in engine.program.trainable:
         solution = engine.solve([row], asked, (name,))
         size = solution.solver.dimension
-        carried = Checks(solution)._carried(gates=True).states
+        carried = Checks(solution).carried(gates=True).states
         near = [
             engine.solve([{**row, name: row[name] + shift}], asked, (name,)).masses()
             for shift in (1e-5, -1e-5)

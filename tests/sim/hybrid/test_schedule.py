@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qdiff.sim.hybrid.schedule import LEAST_CHAIN, Segment, Stage, schedule
+from qdiff.sim.hybrid.schedule import LEAST_CHAIN, Chain, Loose, Stage, schedule
 
 graphs = st.integers(1, 12).flatmap(
     lambda n: st.lists(st.lists(st.integers(0, n - 1), max_size=4), min_size=n, max_size=n)
@@ -41,12 +42,12 @@ def check_stages(targets: list[list[int]], trace: list[int], stages: list[Stage]
             continue
         assert [v for segment in stage.segments for v in segment.vertices] == list(stage.order)
         for segment in stage.segments:
-            if segment.leaf >= 0:
+            if isinstance(segment, Chain):
                 check_chain(segment, targets, trace)
 
 
-def check_chain(chain: Segment, targets: list[list[int]], trace: list[int]) -> None:
-    """The same trace throughout, every vertex entered from the one before it only, by one leaf."""
+def check_chain(chain: Chain, targets: list[list[int]], trace: list[int]) -> None:
+    """Traces of one kind throughout, every vertex entered from the one before it only, by one leaf."""
     vertices = chain.vertices
     assert len({trace[v] for v in vertices}) == 1
     for before, after in pairwise(vertices):
@@ -55,6 +56,9 @@ def check_chain(chain: Segment, targets: list[list[int]], trace: list[int]) -> N
     for v in vertices:
         others = [t for leaf, t in enumerate(targets[v]) if leaf != chain.leaf]
         assert not set(others) & set(vertices)
+    for leaf, leaving in enumerate(chain.leaving):
+        through = vertices[-1:] if leaf == chain.leaf else vertices
+        assert leaving == tuple(targets[v][leaf] for v in through)
 
 
 @settings(max_examples=200)
@@ -79,7 +83,7 @@ def test_chains_with_side_exits(links: list[tuple[bool, int]], least: int) -> No
         patch.setattr("qdiff.sim.hybrid.schedule.LEAST_CHAIN", 1 + least)
         stages = schedule(targets, trace)
     check_stages(targets, trace, stages)
-    assert all(len(s.vertices) > least for stage in stages for s in stage.segments if s.leaf >= 0)
+    assert all(len(s.vertices) > least for stage in stages for s in stage.segments if isinstance(s, Chain))
 
 
 def test_a_counting_loop_is_a_chain() -> None:
@@ -87,7 +91,8 @@ def test_a_counting_loop_is_a_chain() -> None:
     targets = [[n, i + 1] if i + 1 < n else [n, n] for i in range(n)] + [[]]
     trace = [0] * (n - 1) + [1, -1]
     (stage,) = schedule(targets, trace)
-    assert stage.segments == (Segment(tuple(range(n - 1)), 1), Segment((n - 1,)))
+    leaving = ((n,) * (n - 1), (n - 1,))
+    assert stage.segments == (Chain(tuple(range(n - 1)), 1, leaving), Loose((n - 1,)))
 
 
 def test_a_chain_that_is_entered_twice_is_none() -> None:
@@ -97,7 +102,7 @@ def test_a_chain_that_is_entered_twice_is_none() -> None:
     trace = [0] * n + [-1]
     (stage,) = schedule(targets, trace)
     check_stages(targets, trace, [stage])
-    assert Segment(tuple(range(n)), 0) not in stage.segments
+    assert tuple(range(n)) not in [segment.vertices for segment in stage.segments]
 
 
 def test_single_vertices_share_a_stage_and_a_loop_has_its_own() -> None:
@@ -120,12 +125,14 @@ def test_what_is_not_followed_is_not_solved() -> None:
 def test_a_schedule_against_the_edges_is_caught() -> None:
     targets, trace = [[1], [2], []], [0, 0, -1]
     with pytest.raises(AssertionError):
-        check_stages(targets, trace, [Stage((1, 0), (), (Segment((1, 0)),))])
+        check_stages(targets, trace, [Stage((1, 0), (), (Loose((1, 0)),))])
 
 
 def test_a_chain_with_a_gap_is_caught() -> None:
     targets, trace = [[1, 3], [2, 3], [3, 3], []], [0, 0, 0, -1]
-    check_stages(targets, trace, [Stage((0, 1, 2), (), (Segment((0, 1, 2), 0),))])
-    for wrong in (Segment((0, 1, 2), 1), Segment((0, 2), 0)):
+    whole = Chain((0, 1, 2), 0, ((3,), (3, 3, 3)))
+    check_stages(targets, trace, [Stage((0, 1, 2), (), (whole,))])
+    gap = Chain((0, 2), 0, ((3,), (3, 3)))
+    for wrong in (replace(whole, leaving=((3,), (3, 3, 0))), replace(whole, leaf=1), gap):
         with pytest.raises(AssertionError):
-            check_stages(targets, trace, [Stage((0, 1, 2), (), (wrong, Segment((1,))))])
+            check_chain(wrong, targets, trace)

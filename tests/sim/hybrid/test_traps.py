@@ -271,7 +271,7 @@ def test_a_part_may_count_for_ever() -> None:
 def test_counting_for_ever_without_a_proof_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qdiff.sim.hybrid.engine.LARGEST_GRAPH", 2048)
     with pytest.raises(EvaluationError) as caught:
-        value("qubit: q para: t count: c, k while k = 0 do Ry(t)[q]; c := c + 2; k := c mod 2 od", "1", t=0.3)
+        value("qubit: q para: t count: c, k while c * c = k * c do Ry(t)[q]; c++; k++ od", "1", t=0.3)
     assert str(caught.value) == (
         "After following 2048 combinations of loop and counters, runs still go on to others with "
         "probability 1.0e+00, which decreases too slowly. If the program ends at all, estimate from shots: "

@@ -31,7 +31,7 @@ def survey(programs: int) -> tuple[int, int]:
 @pytest.fixture(autouse=True)
 def small_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     """Random programs with very many branches are given up early."""
-    monkeypatch.setattr("qdiff.sim.pure.frontier.LARGEST_ENDLESS_TREE", 1000)
+    monkeypatch.setattr("qdiff.sim.pure.frontier.LARGEST_UNBOUNDED_TREE", 1000)
     monkeypatch.setattr("qdiff.sim.pure.frontier.LARGEST_TREE", 2000)
 
 

@@ -17,7 +17,7 @@ from qdiff.sim.flow import SmallGate
 from qdiff.sim.pure import kernels, plan
 from qdiff.sim.pure.matrices import _TRANSPOSED
 from qdiff.sim.pure.operators import Masks
-from qdiff.sim.pure.plan import Shapes, padded
+from qdiff.sim.pure.plan import Layouts, padded
 
 QUBITS = 7  # runs of neighbours from qubit 4 on, gaps below
 RNG = np.random.default_rng(3)
@@ -73,7 +73,7 @@ def check_gate(name: str, targets: tuple[int, ...], controls: tuple[int, ...]) -
     gate = SmallGate(entry, 0 if rotated else -1, targets, sum(1 << c for c in controls))
     small = entry.matrix(angle) if rotated else entry.matrix()
     unitary = embedded(small, targets, controls, generator=False)
-    program = Shapes([gate], QUBITS).plan([(0, 0)])
+    program = Layouts([gate], QUBITS).plan([(0, 0)])
     coefficients = padded(small)[None, None]
     psi, tangent, pulled, moved = random_states(4)
     x, dx, y, dy = (as_complex(s) for s in (psi, tangent, pulled, moved))
@@ -193,4 +193,4 @@ def test_numba_is_loaded_when_an_engine_runs_and_not_before() -> None:
 
 def test_identity_gates_are_left_out() -> None:
     gates: list[Any] = [SmallGate(record("I"), -1, (0,), 0), SmallGate(record("X"), -1, (0,), 0)]
-    assert len(Shapes(gates, 2).plan([(0, 0), (1, 1), (0, 0)]).ops) == 1
+    assert len(Layouts(gates, 2).plan([(0, 0), (1, 1), (0, 0)]).ops) == 1

@@ -1,0 +1,68 @@
+"""What an engine over pure states prepares of a program once: lowered, laid out, differentiated.
+
+Ways through a program depend on the compared parameters; those of the last few values are kept, with
+the expressions that were compiled for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from functools import cached_property
+from typing import Generic, Protocol, TypeVar
+
+from qdiff.lang.tree import Program
+from qdiff.sim.exact import Parameters
+from qdiff.sim.flow import Flow, lower
+from qdiff.sim.kept import compared, keep
+from qdiff.sim.pure.numbers import Expressions, Numbers
+from qdiff.sim.pure.plan import Layouts
+from qdiff.sim.readings import Rows
+
+
+class Way(Protocol):
+    """What was found of a program at some compared parameters."""
+
+    rows: Rows
+
+
+W = TypeVar("W", bound=Way)
+
+
+class Preparation(Generic[W]):
+    """A program, the ways through it that were met last, and their expressions."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._ways: dict[Hashable, W] = {}
+        self._expressions: dict[tuple[int, tuple[str, ...], bool], Expressions] = {}
+
+    @cached_property
+    def flow(self) -> Flow:
+        """The lowered program."""
+        return lower(self.program)
+
+    @cached_property
+    def layouts(self) -> Layouts:
+        """Where its gates act."""
+        return Layouts(self.flow.gates, len(self.program.qubits))
+
+    def compared(self, row: Parameters) -> dict[str, float]:
+        """The parameters that occur in comparisons."""
+        return compared(self.program, row)
+
+    def way(self, key: Hashable, find: Callable[[], W]) -> W:
+        """Return what is known under a key, found now if it is not; the oldest one goes."""
+        if key not in self._ways:
+            gone = keep(self._ways, key, find())
+            if gone is not None:
+                self._expressions = {k: e for k, e in self._expressions.items() if e.rows is not gone.rows}
+        return self._ways[key]
+
+    def numbers(
+        self, way: W, rows: Sequence[Parameters], wrt: Sequence[str], second: bool = False
+    ) -> Numbers:
+        """The numbers of a way at some parameters, with derivatives by `wrt`, second ones if asked for."""
+        key = (id(way.rows), tuple(wrt), second)
+        if key not in self._expressions:
+            self._expressions[key] = Expressions(self.flow, way.rows, wrt, second)
+        return Numbers(self._expressions[key], rows)
