@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.setup-done
 
-.PHONY: help setup demo test lint types layers wheel bench curves bounds coverage format clean
+.PHONY: help setup demo test lint types layers wheel bench curves bounds coverage docs format clean
 
 help:
 	@echo "make setup     create .venv and install qdiff with its development tools"
@@ -17,6 +17,7 @@ help:
 	@echo "make curves    measure and draw docs/images/cost.png (some minutes)"
 	@echo "make bounds    hold error bounds against true errors on 2000 random programs"
 	@echo "make coverage  the tests with line coverage"
+	@echo "make docs      write the table of gates and rules into docs/rules.md"
 	@echo "make format    let ruff format the code"
 
 setup: $(SETUP)
@@ -31,7 +32,7 @@ demo: $(SETUP)
 	$(BIN)/python casestudies/amplitude_amplification/train.py
 
 test: $(SETUP)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(SETUP)
 	$(BIN)/ruff check .
@@ -57,6 +58,9 @@ bounds: $(SETUP)
 
 coverage: $(SETUP)
 	$(BIN)/python -m pytest --cov=qdiff --cov-report=term-missing:skip-covered
+
+docs: $(SETUP)
+	$(BIN)/python tools/rules_table.py
 
 format: $(SETUP)
 	$(BIN)/ruff check --fix .

@@ -9,12 +9,13 @@ Programs that measure, branch and loop without bound go in; derivatives come out
     f({"t": 1.1}), f.grad({"t": 1.1})
 """
 
-from qdiff import plot
+from qdiff import plot, rules
 from qdiff.errors import BatchError, QdiffError, QdiffSyntaxError
 from qdiff.estimators.estimate import Estimate
 from qdiff.final_state import HybridState, state
 from qdiff.gradient_check import GradientCheck, check_grad
 from qdiff.landscapes import Landscape, landscape
+from qdiff.lang.given_gates import GivenGate, gate
 from qdiff.lang.load import load
 from qdiff.lang.observable import P0, P1, Observable, X, Y, Z, count
 from qdiff.lang.observable_input import observable
@@ -22,6 +23,8 @@ from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.objective import Objective, VectorObjective, expectation
 from qdiff.proved_bounds import derivative_bounds
+from qdiff.rules.additive import additive
+from qdiff.rules.derivative import DerivativeProgram, differentiate
 from qdiff.sampling import Samples, sample
 from qdiff.sim.analysis import Analysis
 from qdiff.sim.majorants import DerivativeBounds
@@ -37,7 +40,9 @@ __all__ = [
     "Analysis",
     "BatchError",
     "DerivativeBounds",
+    "DerivativeProgram",
     "Estimate",
+    "GivenGate",
     "GradientCheck",
     "GradientDescent",
     "HybridState",
@@ -53,10 +58,13 @@ __all__ = [
     "X",
     "Y",
     "Z",
+    "additive",
     "check_grad",
     "count",
     "derivative_bounds",
+    "differentiate",
     "expectation",
+    "gate",
     "landscape",
     "load",
     "maximize",
@@ -64,6 +72,7 @@ __all__ = [
     "observable",
     "parse",
     "plot",
+    "rules",
     "sample",
     "state",
 ]

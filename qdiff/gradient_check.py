@@ -1,4 +1,4 @@
-"""Derivatives held against each other: every engine that can answer, and differences of values.
+"""Derivatives held against each other: every engine that can answer, rules, and differences of values.
 
 Differences are central, D(h) = (f(x + h) - f(x - h)) / 2h, extrapolated to h = 0 by Neville's scheme
 in h² over halved steps (Richardson; the choice of the entry and its uncertainty by its distance to
@@ -18,6 +18,7 @@ import numpy as np
 from qdiff.errors import ParameterError, QdiffError, ResourceError, listed
 from qdiff.lang.parameters import expand, resolve
 from qdiff.objective.scalar import Objective, differentiated
+from qdiff.rule_slopes import RULES, rule_slopes
 from qdiff.sim.exact import ExactEngine, Floats, Parameters
 
 AGREEMENT = 1e-9  # of exact answers, relative to 1 or to their size
@@ -26,6 +27,7 @@ FIRST_STEPS = (0.05, 0.05 / 16, 0.05 / 256)  # the next where f has no value tha
 HALVINGS = 6
 DIFFERENCES = "differences"
 VALUE = "value"
+RULE = "rule "  # in front of the names of rules, beside those of engines
 MOST_OPERATIONS = 1e9  # a few seconds; an engine that would need more is asked if it is chosen or named
 
 
@@ -35,7 +37,7 @@ class CheckLine:
 
     Attributes:
         name: the parameter, or "value".
-        by_engine: engine → the derivative (the value) it gives.
+        by_engine: engine, or "rule" and a replacement rule → the derivative (the value) it gives.
         difference: by differences of values; NaN where there are none.
         uncertainty: |difference - true derivative| is at most about this.
         ok: whether all of them agree.
@@ -68,7 +70,7 @@ class GradientCheck:
         return all(line.ok for line in self.lines)
 
     def __str__(self) -> str:
-        engines = list(self.lines[0].by_engine)
+        engines = list(dict.fromkeys(way for line in self.lines for way in line.by_engine))
         head = ["", *engines, DIFFERENCES, "±", ""]
         rows = [head] + [_row(line, engines) for line in self.lines]
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
@@ -90,6 +92,7 @@ def check_grad(
     wrt: object = None,
     *,
     engines: Sequence[str | ExactEngine] | None = None,
+    rules: str | Sequence[str] | None = None,
 ) -> GradientCheck:
     """Compute value and derivatives in every way there is and compare them.
 
@@ -101,6 +104,9 @@ def check_grad(
         params, wrt: as for `f.grad`; parameters that occur in a comparison are left out with a note.
         engines: names or `ExactEngine` objects to compare; if None, the engine of `f` and all others
             that can answer with bearable work.
+
+        rules: names of replacement rules, as `qd.differentiate` takes them; if None, `shift`, `shift-paper`,
+            `commutator` and `hadamard`, those that apply to all sites, with bearable work; () for none.
 
     Returns:
         A report: `.ok`, `.lines`, and `str()` a table. A mismatch is no error.
@@ -122,10 +128,14 @@ def check_grad(
             notes.append(f"{name}: no answer. {error}")
             continue
         answers[name] = (float(found[0, 0]), slopes[0, 0])
+    most = MOST_OPERATIONS if rules is None else math.inf
+    asked = (rules,) if isinstance(rules, str) else RULES if rules is None else rules
+    by_rule = rule_slopes(f, values, names, asked, most, notes)
     value_line = _compared(VALUE, {name: value for name, (value, _) in answers.items()}, None)
     lines = [value_line]
     for i, (name, found_by_values) in enumerate(differences(f, values, names).items()):
         by_engine = {engine: float(slopes[i]) for engine, (_, slopes) in answers.items()}
+        by_engine |= {f"{RULE}{rule}": float(slopes[i]) for rule, slopes in by_rule.items()}
         lines.append(_compared(name, by_engine, found_by_values))
     return GradientCheck(tuple(lines), tuple(notes))
 
@@ -230,7 +240,9 @@ def _compared(
     scale = max(1.0, float(np.abs(found).max()))
     spread = float(np.ptp(found))
     ok = bool(spread <= AGREEMENT * scale)  # False for NaN, too
-    remark = "" if ok else f"engines differ by {spread:.2g}"
+    exact = [value for way, value in by_engine.items() if not way.startswith(RULE)]
+    ways = "engines" if not float(np.ptp(exact)) <= AGREEMENT * scale else "rules and engines"
+    remark = "" if ok else f"{ways} differ by {spread:.2g}"
     if differences is None:
         missing = "" if name == VALUE else "no differences: the objective has no value nearby"
         return CheckLine(name, by_engine, math.nan, math.inf, ok, remark or missing)
@@ -244,7 +256,7 @@ def _compared(
 
 
 def _row(line: CheckLine, engines: Sequence[str]) -> list[str]:
-    numbers = [f"{line.by_engine[engine]:.12g}" for engine in engines]
+    numbers = [f"{line.by_engine[engine]:.12g}" if engine in line.by_engine else "" for engine in engines]
     if math.isnan(line.difference):
         return [line.name, *numbers, "", "", line.remark]
     return [line.name, *numbers, f"{line.difference:.12g}", f"{line.uncertainty:.1g}", line.remark]

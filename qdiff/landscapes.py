@@ -213,11 +213,12 @@ def _at_points(error: BatchError, names: tuple[str, ...], grid: Sequence[Floats]
 
 def _kind(program: Program, name: str) -> str:
     """ "angle" or "probability" for a parameter that occurs in these only, else ""."""
-    from qdiff.lang.tree import Flip, Gate
+    from qdiff.lang.tree import Channel, Flip, Gate
     from qdiff.lang.walk import all_conditions, statements
 
     angles = (angle for s in statements(program.body) if isinstance(s, Gate) for angle in s.angles)
-    probabilities = (c.probability for c in all_conditions(program.body) if isinstance(c, Flip))
+    probabilities = [c.probability for c in all_conditions(program.body) if isinstance(c, Flip)]
+    probabilities += [s.probability for s in statements(program.body) if isinstance(s, Channel)]
     in_angle = any(name in angle.parameters() for angle in angles)
     in_probability = any(name in p.parameters() for p in probabilities)
     if name in program.compared or in_angle == in_probability:

@@ -19,6 +19,8 @@ FIXED = ("H", "X", "Y", "Z", "S", "Sdg", "T", "Tdg", "SX", "I")
 ROTATIONS = ("Ry", "Rx", "Rz", "P")
 TWO_QUBITS = ("SWAP", "ISWAP", "Rxx", "Ryy", "Rzz", "R_XZ", "R_YX")
 THREE_QUBITS = ("R_XZY", "R_ZZX")
+MIXTURES = ("dephase", "depolarize")
+CHANNELS = (*MIXTURES, "damp")
 NUMBERS = (1, 2, 3, 0.5, 0.25, 1.3)
 
 
@@ -42,6 +44,8 @@ class Scope:
     growing: tuple[str, ...]  # counters that may grow in an unbounded loop (not in one inside it)
     unbounded: bool  # whether unbounded loops are wanted at all
     budget: Budget = field(compare=False)
+    channels: tuple[str, ...] = ()
+    declared: tuple[qt.GateDeclaration, ...] = ()
     depth: int = 0  # statements around this one
     loops: int = 0  # unbounded loops around this statement
 
@@ -123,6 +127,13 @@ def probabilities(draw: DrawFn, scope: Scope) -> Expr:
             return add(Number(0.6), multiply(Number(0.2), ex.Call("sin", draw(angles(scope, 1)))))
         case _:
             return add(Number(0.6), multiply(number(-0.25), ex.Call("cos", draw(angles(scope, 1)))))
+
+
+@st.composite
+def channels(draw: DrawFn, scope: Scope) -> qt.Channel:
+    """A noise channel."""
+    name = draw(st.sampled_from(scope.channels))
+    return qt.Channel(name, draw(probabilities(scope)), (draw(st.sampled_from(scope.qubits)),))
 
 
 @st.composite
@@ -215,6 +226,8 @@ def some(draw: DrawFn, names: tuple[str, ...], most: int) -> tuple[str, ...]:
 @st.composite
 def gates(draw: DrawFn, scope: Scope) -> qt.Gate:
     """Any gate, with any controls that fit."""
+    if scope.declared and scope.qubits and draw(st.booleans()):
+        return draw(_declared_gates(scope))
     names = [*ROTATIONS, *ROTATIONS, *FIXED[:3], "U", draw(st.sampled_from(FIXED))]
     if len(scope.qubits) > 1:
         names += TWO_QUBITS
@@ -231,3 +244,17 @@ def gates(draw: DrawFn, scope: Scope) -> qt.Gate:
         order[:controls],
         order[controls : controls + targets],
     )
+
+
+@st.composite
+def _declared_gates(draw: DrawFn, scope: Scope) -> qt.Gate:
+    """A gate that the program declares; another one where none fits."""
+    fitting = [gate for gate in scope.declared if len(gate.qubits) <= len(scope.qubits)]
+    if not fitting:
+        return qt.Gate("X", (), (), scope.qubits[:1])
+    gate = draw(st.sampled_from(fitting))
+    targets = len(gate.qubits)
+    controls = draw(st.integers(0, len(scope.qubits) - targets))
+    order = tuple(draw(st.permutations(scope.qubits)))
+    given = () if gate.angle is None else (draw(angles(scope)),)
+    return qt.Gate(gate.name, given, order[:controls], order[controls : controls + targets])

@@ -13,7 +13,19 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
-from random_parts import Budget, Scope, angles, assignments, conditions, gates, probabilities, some
+from random_declarations import declarations
+from random_parts import (
+    CHANNELS,
+    Budget,
+    Scope,
+    angles,
+    assignments,
+    channels,
+    conditions,
+    gates,
+    probabilities,
+    some,
+)
 
 from qdiff.lang import expr as ex
 from qdiff.lang import tree as qt
@@ -33,6 +45,8 @@ def statements(draw: DrawFn, scope: Scope) -> list[qt.Statement]:
     kinds = ["skip"]
     if scope.qubits:
         kinds = ["gate", "gate", "gate", "gate", "reset", *kinds]
+        if scope.channels:
+            kinds.append("channel")
     if scope.writable:
         kinds += ["assign", "assign"]
         if scope.qubits:
@@ -51,6 +65,8 @@ def statements(draw: DrawFn, scope: Scope) -> list[qt.Statement]:
             return [draw(gates(scope))]
         case "reset":
             return [qt.Reset(draw(st.sampled_from(scope.qubits)))]
+        case "channel":
+            return [draw(channels(scope))]
         case "assign":
             return [draw(assignments(scope))]
         case "measure":
@@ -173,7 +189,13 @@ def _elements(registers: tuple[qt.Register, ...]) -> tuple[str, ...]:
 
 @st.composite
 def programs(
-    draw: DrawFn, *, unbounded: bool = True, growing: bool = True, counters: bool = True
+    draw: DrawFn,
+    *,
+    unbounded: bool = True,
+    growing: bool = True,
+    counters: bool = True,
+    noise: tuple[str, ...] = CHANNELS,
+    declared: bool = False,
 ) -> qt.Program:
     """A small program.
 
@@ -181,6 +203,8 @@ def programs(
         unbounded: whether it may contain unbounded loops.
         growing: whether a counter may grow in them, so that infinitely many stores are reachable.
         counters: whether it may have counters.
+        noise: the channels that it may have.
+        declared: whether it declares gates, of up to three qubits.
     """
     qubits = _registers(draw(st.sampled_from(QUBITS)))
     parameters = _registers(draw(st.sampled_from(PARAMETERS)))
@@ -199,10 +223,13 @@ def programs(
         growing=stores[:1] if growing and draw(st.integers(0, 2)) else (),
         unbounded=unbounded,
         budget=Budget(loops=3),
+        channels=noise,
+        declared=draw(declarations(min(3, len(_elements(qubits))))) if declared else (),
     )
     first = qt.Gate("Ry", (ex.Parameter(in_angles[0]),), (), scope.qubits[:1])
     others = tuple(qt.Gate("H", (), (), (q,)) for q in scope.qubits[1:] if draw(st.booleans()))
-    return qt.Program(qubits, parameters, counted, (first, *others, *draw(blocks(scope))))
+    body = (first, *others, *draw(blocks(scope)))
+    return qt.Program(qubits, parameters, counted, body, gate_declarations=scope.declared)
 
 
 @st.composite
@@ -238,8 +265,16 @@ def values(draw: DrawFn, program: qt.Program) -> dict[str, float]:
 
 @st.composite
 def cases(
-    draw: DrawFn, *, unbounded: bool = True, growing: bool = True, counters: bool = True
+    draw: DrawFn,
+    *,
+    unbounded: bool = True,
+    growing: bool = True,
+    counters: bool = True,
+    noise: tuple[str, ...] = CHANNELS,
+    declared: bool = False,
 ) -> tuple[qt.Program, Observable, dict[str, float]]:
     """A program with an observable and parameter values; the arguments are those of `programs`."""
-    program = draw(programs(unbounded=unbounded, growing=growing, counters=counters))
+    program = draw(
+        programs(unbounded=unbounded, growing=growing, counters=counters, noise=noise, declared=declared)
+    )
     return program, draw(observables(program)), draw(values(program))

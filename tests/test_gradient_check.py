@@ -30,8 +30,13 @@ def objective(engine: type[ReferenceEngine] = ReferenceEngine, text: str = TEXT)
     return qd.expectation(program, "c + Z[r]", engine=engine(program))
 
 
+def checked(*args: object, **options: object) -> qd.GradientCheck:
+    """Engines and differences only."""
+    return qd.check_grad(*args, rules=(), **options)
+
+
 def test_what_is_right_is_found_right() -> None:
-    report = qd.check_grad(objective(), AT)
+    report = checked(objective(), AT)
     assert report.ok
     assert [line.name for line in report.lines] == ["value", "t", "w[0]", "w[1]"]
     for line, slope in zip(report.lines[1:], objective().grad(AT), strict=True):
@@ -42,7 +47,7 @@ def test_what_is_right_is_found_right() -> None:
 
 
 def test_the_report_is_a_table() -> None:
-    lines = str(qd.check_grad(objective(), AT, wrt=["w[1]", "n"])).splitlines()
+    lines = str(checked(objective(), AT, wrt=["w[1]", "n"])).splitlines()
     assert lines[0].split() == ["reference", "differences", "±"]
     assert lines[1].split()[0] == "value"
     assert lines[2].split()[0] == "w[1]"
@@ -57,7 +62,7 @@ def test_the_report_is_a_table() -> None:
 def test_right_engines_pass(case: tuple[qd.Program, Observable, dict[str, float]]) -> None:
     program, observable, params = case
     f = qd.expectation(program, observable, engine=ReferenceEngine(program))
-    report = qd.check_grad(f, params)
+    report = checked(f, params)
     assert report.ok, str(report)
 
 
@@ -104,7 +109,7 @@ class NotANumber(ReferenceEngine):
 
 @pytest.mark.parametrize("broken", [WrongSlope, NotANumber])
 def test_differences_catch_a_wrong_derivative(broken: type[ReferenceEngine]) -> None:
-    report = qd.check_grad(objective(broken), AT)
+    report = checked(objective(broken), AT)
     assert not report.ok
     bad = [line for line in report.lines if not line.ok]
     assert bad[0].name == "t"
@@ -120,7 +125,7 @@ def test_differences_catch_a_wrong_derivative(broken: type[ReferenceEngine]) -> 
 @pytest.mark.parametrize("broken", [WrongSlope, WrongValue, NotANumber])
 def test_engines_catch_one_another(broken: type[ReferenceEngine]) -> None:
     f = objective()
-    report = qd.check_grad(f, AT, engines=[f.engines.chosen, broken(f.program)])
+    report = checked(f, AT, engines=[f.engines.chosen, broken(f.program)])
     assert not report.ok
     assert list(report.lines[0].by_engine) == ["reference", broken.name]
     assert report.lines[0].ok == (broken is not WrongValue)
@@ -140,17 +145,17 @@ def test_an_engine_that_gives_no_answer_is_noted(monkeypatch: pytest.MonkeyPatch
         lambda name, program, memory: (Refusing if name == "branching" else ReferenceEngine)(program),
     )
     f = qd.expectation(qd.parse("qubit: q para: t Ry(t)[q]; if M[q] = 1 then X[q] fi; Ry(t)[q]"), "Z[q]")
-    report = qd.check_grad(f, [0.4])
+    report = checked(f, [0.4])
     assert report.ok
     assert report.notes == ("branching: no answer. too many branches",)
     with pytest.raises(EvaluationError, match="too many branches"):
-        qd.check_grad(f, [0.4], engines=["branching"])
+        checked(f, [0.4], engines=["branching"])
 
 
 def test_engines_that_would_work_too_long_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qdiff.sim.engines._make", lambda name, program, memory: ReferenceEngine(program))
     f = qd.expectation(qd.parse("qubit: q para: t Ry(t)[q]; while M[q] = 1 do Ry(t)[q] od"), "1")
-    [note] = qd.check_grad(f, [1.0]).notes
+    [note] = checked(f, [1.0]).notes
     assert note.startswith("engine left out, branching: work unknown")
 
 
@@ -158,13 +163,13 @@ def test_engines_that_would_take_long_are_noted_and_answer_if_they_are_named() -
     gates = "; ".join(f"Ry(t)[q[{i}]]; CNOT[q[{i}], q[{i + 1}]]" for i in range(10))
     text = f"qubit: q[11] para: t {gates}; if M[q[8]] = 1 then X[q[0]] fi; {gates}; {gates}"
     f = qd.expectation(qd.parse(text), "Z[q[0]]")
-    report = qd.check_grad(f, [0.4])
+    report = checked(f, [0.4])
     assert report.ok
     assert list(report.lines[0].by_engine) == ["branching"]
     [left_out] = [note for note in report.notes if "hybrid" in note]
     assert left_out.startswith("engine left out, hybrid: about ")
     assert left_out.endswith("; that would take long, it answers if it is named: engines=[…].")
-    assert not any("take long" in note for note in qd.check_grad(f, [0.4], engines=["branching"]).notes)
+    assert not any("take long" in note for note in checked(f, [0.4], engines=["branching"]).notes)
 
 
 # --- Differences ----------------------------------------------------------------------------------
@@ -194,7 +199,7 @@ def test_near_the_end_of_a_domain_steps_are_smaller() -> None:
     assert found is not None
     assert abs(found[0] - (3 + 2 * 0.99)) <= found[1] < 1e-6
     assert differences(f, {"p": 1.0}, ["p"]) == {"p": None}
-    line = qd.check_grad(f, {"p": 1.0}).lines[1]
+    line = checked(f, {"p": 1.0}).lines[1]
     assert (line.ok, line.remark) == (True, "no differences: the objective has no value nearby")
     assert math.isnan(line.difference)
 
@@ -224,12 +229,12 @@ def test_all_differences_come_from_one_batch_unless_a_value_is_missing() -> None
 
 def test_derived_objectives_are_checked_too() -> None:
     f = objective()
-    assert qd.check_grad(f.variance, AT).ok
-    assert not qd.check_grad(objective(WrongSlope).given_termination, AT).ok
+    assert checked(f.variance, AT).ok
+    assert not checked(objective(WrongSlope).given_termination, AT).ok
 
 
 def test_without_parameters() -> None:
-    report = qd.check_grad(objective(text="qubit: q, r count: c H[q]"))
+    report = checked(objective(text="qubit: q, r count: c H[q]"))
     assert [line.name for line in report.lines] == ["value"]
     assert report.ok
 
@@ -239,10 +244,68 @@ def test_what_does_not_fit() -> None:
     with pytest.raises(
         ParameterError, match=r"takes an objective with one value, such as f\[0\]; got Vector"
     ):
-        qd.check_grad(qd.expectation(f.program, ["c"]), AT)  # type: ignore[arg-type]
+        checked(qd.expectation(f.program, ["c"]), AT)  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="no value for n"):
-        qd.check_grad(f, {"t": 1, "w": [0, 0]})
+        checked(f, {"t": 1, "w": [0, 0]})
     with pytest.raises(ParameterError, match="wrt: 's' is not a parameter"):
-        qd.check_grad(f, AT, wrt="s")
+        checked(f, AT, wrt="s")
     with pytest.raises(QdiffError, match="There is no engine `nobody`"):
-        qd.check_grad(f, AT, engines=["nobody"])
+        checked(f, AT, engines=["nobody"])
+
+
+# --- Rules ----------------------------------------------------------------------------------------
+
+RULES_TEXT = (
+    "qubit: q, r para: t, p, u count: c Ry(t)[q]; "
+    "while M[q] = 1 do c++; C_Rx(t*t)[q][r]; q := |0>; if flip(p) then Ry(-t)[q] else Ry(0.7)[q] fi od; "
+    "damp(p)[r]"
+)
+RULES_AT = {"t": 0.6, "p": 0.3, "u": 0.1}
+
+
+def test_rules_are_held_against_engines() -> None:
+    f = qd.expectation(qd.parse(RULES_TEXT), "c + Z[r]")
+    for objective in (f, f.variance, f.given_termination):
+        report = qd.check_grad(objective, RULES_AT, ["t", "p", "u"])
+        assert report.ok, str(report)
+        for line in report.lines[1:]:
+            assert list(line.by_engine) == ["hybrid", "rule shift", "rule shift-paper"]
+            assert_close(list(line.by_engine.values()), [line.by_engine["hybrid"]] * 3, tolerance=1e-9)
+        assert list(report.lines[0].by_engine) == ["hybrid"]
+    commutator, hadamard = report.notes
+    assert commutator.startswith("rule commutator: no answer. It would take about ")
+    assert commutator.endswith("; it answers if it is named: rules=[…].")
+    assert hadamard.startswith(
+        "rule hadamard: left out. <text>:1:69: the rule `hadamard` does not apply to `C_Rx`"
+    )
+    table = str(report).splitlines()
+    assert table[0].split() == ["hybrid", "rule", "shift", "rule", "shift-paper", "differences", "±"]
+
+
+def test_rules_by_name() -> None:
+    f = qd.expectation(qd.parse("qubit: q, r para: t Ry(t)[q]; Rzz(t)[q, r]; H[q]"), "X[q]")
+    report = qd.check_grad(f, {"t": 0.6}, rules=["commutator", "hadamard", "shift", "two-term"])
+    assert report.ok
+    assert list(report.lines[1].by_engine)[-3:] == ["rule commutator", "rule hadamard", "rule shift"]
+    assert report.notes == ("rule two-term: left out, it is shift at every site of this program.",)
+    with pytest.raises(QdiffError, match="There is no rule 'shft'"):
+        qd.check_grad(f, {"t": 0.6}, rules=["shft"])
+
+
+def test_a_rule_without_an_answer_is_noted() -> None:
+    program = qd.parse("qubit: q[12] para: t Ry(t)[q[0]]; H[q[11]]")
+    f = qd.expectation(program, "Z[q[0]]", max_memory=1 << 18)
+    report = qd.check_grad(f, {"t": 0.6}, rules=["commutator"])
+    assert any(
+        note.startswith("rule commutator: no answer. No exact engine has room") for note in report.notes
+    )
+    assert report.ok
+
+
+def test_a_wrong_engine_is_caught_by_rules() -> None:
+    program = qd.parse(RULES_TEXT)
+    f = qd.expectation(program, "c + Z[r]", engine=WrongSlope(program))
+    report = qd.check_grad(f, RULES_AT)
+    by_name = {line.name: line for line in report.lines}
+    assert by_name["t"].remark.startswith("rules and engines differ by 1e-06")
+    assert by_name["p"].ok

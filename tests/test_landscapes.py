@@ -164,3 +164,9 @@ def test_only_single_values_have_landscapes(f: qd.Objective) -> None:
         QdiffError, match=r"A landscape is of an objective with one value, such as f\[0\]; got Vec"
     ):
         qd.landscape(qd.expectation(f.program, ["c"]), "t")  # type: ignore[arg-type]
+
+
+def test_the_probability_of_a_channel_goes_from_0_to_1() -> None:
+    f = qd.expectation(qd.parse("qubit: q para: p, t Ry(t)[q]; depolarize(p)[q]"), "Z[q]")
+    found = qd.landscape(f, "p", params={"t": 0.7})
+    assert (found.points[0].min(), found.points[0].max()) == (0, 1)

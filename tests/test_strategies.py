@@ -36,8 +36,9 @@ def test_observables_and_values_fit(case: tuple[Program, Observable, dict[str, f
     assert max((power for term in observable.terms for _, power in term.counters), default=0) <= 2
 
 
-@given(programs(unbounded=False, counters=False))
+@given(programs(unbounded=False, counters=False, noise=()))
 def test_arguments_leave_things_out(program: Program) -> None:
+    assert not any(isinstance(statement, qt.Channel) for statement in statements(program.body))
     assert not any(_unbounded(statement) for statement in statements(program.body))
     assert not program.counters
 
@@ -62,8 +63,9 @@ def _final(program: Program) -> State:
     return run(program, {name: 1.5 if name == "n" else 0.5 for name in program.parameters})
 
 
+STATEMENTS = (qt.Skip, qt.Abort, qt.Reset, qt.Channel, qt.Assign, qt.Measure, qt.Case)
 WANTED: dict[str, Callable[[Program], bool]] = {
-    **{kind.__name__: _any(kind) for kind in (qt.Skip, qt.Abort, qt.Reset, qt.Assign, qt.Measure, qt.Case)},
+    **{kind.__name__: _any(kind) for kind in STATEMENTS},
     **{
         kind.__name__: _any_condition(kind)
         for kind in (qt.Measured, qt.Flip, qt.Compare, qt.Not, qt.And, qt.Or)

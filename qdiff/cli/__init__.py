@@ -1,4 +1,4 @@
-"""The command line: `qdiff check | show | run | value | grad | train`.
+"""The command line: `qdiff check | show | run | value | grad | diff | train`.
 
 A command does all its work before it prints: its status is 0 with a result on stdout, or 2 with one
 message on stderr and nothing on stdout. Interrupted by Ctrl-C it ends quietly with 130.

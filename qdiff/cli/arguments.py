@@ -26,6 +26,7 @@ SUMMARIES = {
     "run": "run a program shot by shot: counts and counters",
     "value": "the expectation value of an observable: exact, or from shots",
     "grad": "the exact derivatives of an expectation value, and a check of them",
+    "diff": "the derivative of a program as programs",
     "train": "train parameters so that an expectation value falls or rises",
 }
 
@@ -40,6 +41,11 @@ EXAMPLES = {
     "grad": (
         'qdiff grad walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --wrt t,w[1]\n'
         '  qdiff grad walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --check'
+    ),
+    "diff": (
+        "qdiff diff walk.qprog --wrt t --rule shift-paper > family.qprog\n"
+        "  qdiff diff walk.qprog --wrt t --additive > members.qprog\n"
+        "  qdiff diff walk.qprog --wrt t --additive --count"
     ),
     "train": (
         'qdiff train walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --plot course.png --log run.jsonl\n'
@@ -166,9 +172,14 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     commands["grad"].add_argument(
         "--check",
         action="store_true",
-        help="compare all engines that can answer, and differences of values; status 2 if they disagree",
+        help="compare all engines that can answer, replacement rules, and differences of values; status 2 if "
+        "they disagree",
     )
     _add_wrt(commands["grad"], "the parameters and arrays to differentiate by (default: all trainable ones)")
+    _add_wrt(
+        commands["diff"], "the parameter to differentiate by, two for the second derivative", required=True
+    )
+    _add_differentiation(commands["diff"])
     _add_wrt(commands["train"], "the parameters and arrays to train (default: all trainable ones)")
     _add_training(commands["train"])
     return top, commands
@@ -189,7 +200,11 @@ def _command(group: Any, name: str) -> _Parser:
         epilog=f"example:\n  {EXAMPLES[name]}",
         **_PLAIN,
     )
-    parser.add_argument("file", metavar="FILE", help="the program, a text in the qwhile language (.qprog)")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        help="the program: qwhile (.qprog), or the syntax of the bounded-loop artifact (.prog)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 
@@ -226,8 +241,34 @@ def _add_shots(parser: _Parser, default: int | None, shots: str) -> None:
     )
 
 
-def _add_wrt(parser: _Parser, text: str) -> None:
-    parser.add_argument("--wrt", type=names, metavar="NAMES", help=f"{text}: --wrt t,w")
+def _add_wrt(parser: _Parser, text: str, required: bool = False) -> None:
+    example = "--wrt t" if required else "--wrt t,w"
+    parser.add_argument("--wrt", type=names, metavar="NAMES", required=required, help=f"{text}: {example}")
+
+
+def _add_differentiation(parser: _Parser) -> None:
+    parser.add_argument(
+        "--rule",
+        metavar="R",
+        help="how gates are differentiated: shift, shift-paper, commutator, hadamard, or one rule by its "
+        "name (default: shift; with --additive hadamard)",
+    )
+    parser.add_argument(
+        "--self-contained",
+        metavar="LAW",
+        help="the program that draws the replaced occurrence itself: log-power or geometric",
+    )
+    parser.add_argument(
+        "--additive",
+        action="store_true",
+        help="for programs with bounded loops: a finite sum of programs, in each of which one occurrence of "
+        "the parameter is replaced",
+    )
+    parser.add_argument(
+        "--count",
+        action="store_true",
+        help="with --additive: only say how many occurrences and programs there are",
+    )
 
 
 def _add_training(parser: _Parser) -> None:

@@ -162,12 +162,20 @@ def train(arguments: Namespace) -> Report:
     return train(arguments)
 
 
+def diff(arguments: Namespace) -> Report:
+    """Print the derivative of a program as programs; see `qdiff.cli.derivatives`."""
+    from qdiff.cli.derivatives import diff
+
+    return diff(arguments)
+
+
 COMMANDS: Mapping[str, Callable[[Namespace], Report]] = {
     "check": check,
     "show": show,
     "run": run,
     "value": value,
     "grad": grad,
+    "diff": diff,
     "train": train,
 }
 

@@ -86,6 +86,8 @@ class _Binder:
                 case tree.Gate(angles=angles):
                     bound = tuple([self.expression(angle) for angle in angles])
                     out.append(replace(statement, angles=bound) if angles else statement)
+                case tree.Channel(probability=probability):
+                    out.append(replace(statement, probability=self.expression(probability)))
                 case tree.If(condition=condition, then=then, otherwise=otherwise):
                     condition, then, otherwise = (
                         self.condition(condition),

@@ -40,8 +40,8 @@ def _rule(node: Expr, d: list[Expr], parameter: str) -> Expr:
             return add(*_power_terms(node, x, e, d[0], d[1]))
         case ex.Call(function=function, argument=x):
             return ZERO if ex.is_number(d[0], 0) else multiply(_slope(function, x, node), d[0])
-        case ex.IntegerQuotient() | ex.Modulo() | ex.Indicator():
-            return ZERO  # operands are integers: parameters cannot occur
+        case ex.IntegerQuotient() | ex.Modulo() | ex.Indicator() | ex.LogPowerHazard():
+            return ZERO  # operands are integers and constants: parameters cannot occur
         case _:
             raise AssertionError(f"unknown expression {type(node).__name__}")
 

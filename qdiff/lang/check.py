@@ -10,9 +10,12 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import NoReturn, assert_never, get_args
 
+from qdiff.errors import did_you_mean
 from qdiff.lang import tree
+from qdiff.lang.channels import channel_record, is_channel, known_channels
 from qdiff.lang.check_expression import ExpressionChecker
-from qdiff.lang.gates import gate_hint, is_gate, record
+from qdiff.lang.declared_gates import declaration_problem
+from qdiff.lang.gates import gate_hint, is_gate
 from qdiff.lang.limits import DEEPEST
 from qdiff.lang.printer import head_text
 from qdiff.lang.source import Position, refusal
@@ -49,8 +52,25 @@ def _check_declarations(program: tree.Program) -> None:
         if problem:
             raise refusal(program.source, problem, register.pos)
         seen.add(register.name)
+    for declaration in program.gate_declarations:
+        if not isinstance(declaration, tree.GateDeclaration):
+            raise refusal(program.source, f"expected a gate declaration, got {declaration!r}.", None)
+        problem = _declaration_problem(declaration)
+        if not problem and declaration.name in seen:
+            problem = f"`{declaration.name}` is declared twice."
+        if problem:
+            raise refusal(program.source, problem, declaration.pos)
+        seen.add(declaration.name)
     if not program.qubit_registers:
         raise refusal(program.source, "no qubits are declared.", None)
+
+
+def _declaration_problem(declaration: tree.GateDeclaration) -> str:
+    angle = () if declaration.angle is None else (declaration.angle,)
+    problems = map(name_problem, (declaration.name, *angle, *declaration.qubits))
+    if is_channel(declaration.name):
+        return f"`{declaration.name}` is a channel already."
+    return next(filter(None, problems), "") or declaration_problem(declaration)
 
 
 class _Checker:
@@ -58,6 +78,7 @@ class _Checker:
         self.program = program
         self.qubits = frozenset(program.qubits)
         self.counters = frozenset(program.counters)
+        self.gates = frozenset(declaration.name for declaration in program.gate_declarations)
         self.expressions = ExpressionChecker(program)
         self.tallest = 0  # how deep the conditions of the statement at hand reach
 
@@ -104,6 +125,8 @@ class _Checker:
                 self.declared((qubit,), "reset", pos)
             case tree.Gate():
                 self.gate(statement)
+            case tree.Channel():
+                self.channel(statement)
             case tree.Assign(counter=counter, value=value):
                 self.counter(counter, pos)
                 self.expressions.integer(value, pos)
@@ -128,9 +151,10 @@ class _Checker:
                 assert_never(statement)
 
     def gate(self, gate: tree.Gate) -> None:
-        if not is_gate(gate.name):
-            self.refuse(f"there is no gate `{gate.name}`.", gate.pos, gate_hint(gate.name))
-        entry = record(gate.name)
+        if gate.name not in self.gates and not is_gate(gate.name):
+            hint = did_you_mean(str(gate.name), self.gates) or gate_hint(gate.name)
+            self.refuse(f"there is no gate `{gate.name}`.", gate.pos, hint)
+        entry = self.program.record(gate.name)
         if entry.controls:
             hint = f"It is `{entry.base}` with {plural(entry.controls, 'control')}."
             self.refuse(f"`{gate.name}` is not the name of a gate in a tree.", gate.pos, hint)
@@ -145,6 +169,18 @@ class _Checker:
         self.declared((*gate.controls, *gate.targets), f"gate `{gate.name}`", gate.pos)
         for angle in gate.angles:
             self.expressions.real(angle, gate.pos)
+
+    def channel(self, channel: tree.Channel) -> None:
+        if not is_channel(channel.name):
+            hint = did_you_mean(str(channel.name), known_channels())
+            self.refuse(f"there is no channel `{channel.name}`.", channel.pos, hint)
+        wanted = channel_record(channel.name).qubits
+        self.names(channel.qubits, channel.pos)
+        if len(channel.qubits) != wanted:
+            what = f"channel `{channel.name}` acts on {plural(wanted, 'qubit')}, got {len(channel.qubits)}."
+            self.refuse(what, channel.pos)
+        self.declared(channel.qubits, f"channel `{channel.name}`", channel.pos)
+        self.expressions.real(channel.probability, channel.pos)
 
     def case(self, case: tree.Case) -> None:
         self.measured(case.qubits, case.pos)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import NoReturn
 
-from qdiff.errors import QdiffError, did_you_mean, listed
+from qdiff.errors import EvaluationError, QdiffError, did_you_mean, listed
 from qdiff.lang import expr as ex
 from qdiff.lang import tree
 from qdiff.lang.expr import FUNCTIONS, Expr
 from qdiff.lang.limits import MOST_NODES
+from qdiff.lang.logpower import delta_problem
 from qdiff.lang.rebuild import rebuild
 from qdiff.lang.source import Position, refusal
 from qdiff.lang.text.names import LARGEST_INTEGER
@@ -104,12 +105,33 @@ class ExpressionChecker:
             case ex.Call(function=function):
                 if function not in FUNCTIONS:
                     self._refuse(f"there is no function `{function}`. Functions: {listed(FUNCTIONS)}.", pos)
+            case ex.LogPowerHazard(index=index, delta=delta):
+                self._hazard(node, index, delta, pos)
             case ex.Indicator():
                 self._refuse(f"`{node}` stands in derivatives only: a program has no text for it.", pos)
             case ex.Pi() | ex.Reciprocal() | ex.Power():
                 pass
             case _:
                 self._refuse(f"`{type(node).__name__}` is not a kind of expression.", pos)
+
+    def _hazard(self, node: Expr, index: Expr, delta: Expr, pos: Position | None) -> None:
+        if not isinstance(index, Expr) or not isinstance(delta, Expr):
+            return  # said when the operands are looked at
+        if delta.parameters() or delta.counters():
+            self._refuse(
+                f"the second argument of `{ex.HAZARD}` is a constant, got `{delta}`.", delta.pos or pos
+            )
+        if index.parameters():
+            hint = "It is made of counters and numbers."
+            self._refuse(
+                f"the first argument of `{ex.HAZARD}` contains no parameter, got `{index}`.", pos, hint
+            )
+        try:
+            problem = delta_problem(float(delta.evaluate()))
+        except (EvaluationError, OverflowError):
+            problem = f"`{delta}` has no value."
+        if problem:
+            self._refuse(f"`{node}`: {problem}", pos)
 
     def _number(self, value: int | float, pos: Position | None, integer: bool) -> None:
         if type(value) not in (int, float) or (isinstance(value, float) and not math.isfinite(value)):

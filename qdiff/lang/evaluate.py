@@ -15,6 +15,7 @@ from typing import TypeAlias
 from qdiff.errors import EvaluationError, QdiffError, listed
 from qdiff.lang import expr as ex
 from qdiff.lang.expr import Expr
+from qdiff.lang.logpower import LARGEST_INDEX, delta_problem, hazard
 
 Value: TypeAlias = float | int
 
@@ -98,10 +99,21 @@ def _operation(
             return x[0] // x[1]
         case ex.Modulo():
             return x[0] % x[1]
+        case ex.LogPowerHazard():
+            return _hazard(node, x[0], x[1])
         case ex.Indicator(value=value):
             return 1 if x[0] == value else 0
         case _:
             raise AssertionError(f"unknown expression {type(node).__name__}")
+
+
+def _hazard(node: Expr, index: Value, delta: Value) -> float:
+    if not 1 <= index <= LARGEST_INDEX or index != int(index):
+        raise ValueFailure(f"`{node}` needs an integer from 1 to 2^63 - 1, got {_shown(index)}.", node)
+    problem = delta_problem(delta)
+    if problem:
+        raise ValueFailure(f"`{node}`: {problem}", node)
+    return float(hazard(float(index), float(delta)))
 
 
 def _product(factors: list[Value | _Inverse]) -> Value:

@@ -21,6 +21,7 @@ from qdiff.lang.structural import nested_repr
 
 T = TypeVar("T")
 
+HAZARD = "logpower_hazard"  # the function of two arguments
 FUNCTIONS = ("sin", "cos", "tan", "asin", "acos", "atan", "exp", "log", "sqrt", "abs")
 
 
@@ -297,6 +298,17 @@ class Indicator(Expr):
 
     def _label(self) -> tuple[object, ...]:
         return (self.value,)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LogPowerHazard(Expr):
+    """The hazard h(index) of the log-power law with this δ, a constant; see `qdiff.lang.logpower`."""
+
+    index: Expr
+    delta: Expr
+
+    def children(self) -> tuple[Expr, ...]:
+        return (self.index, self.delta)
 
 
 ZERO = Number(0)

@@ -46,6 +46,8 @@ def _combine(node: Expr, x: list[tuple[str, int]]) -> tuple[str, int]:
             return f"{_bracketed(x[0], POWER)} div {_bracketed(x[1], POWER)}", SUM
         case ex.Modulo():
             return f"{_bracketed(x[0], POWER)} mod {_bracketed(x[1], POWER)}", SUM
+        case ex.LogPowerHazard():
+            return f"{ex.HAZARD}({x[0][0]}, {x[1][0]})", ATOM
         case ex.Indicator(value=value):
             return f"[{x[0][0]} = {value}]", ATOM
         case _:

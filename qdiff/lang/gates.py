@@ -1,10 +1,10 @@
 """One record per gate: the single source of what a gate is.
 
 A *primitive* gate is a fixed matrix, or exp(-i a G/2) with a constant Hermitian generator G and one
-angle a in radians. `U` has three angles and is the product of three primitives. A controlled gate
-is its base gate and a number of controls; the named ones (CNOT, CZ, CCNOT, …) are the same thing
-under another name. In every matrix the first listed qubit is the least significant bit
-(Qiskit's convention).
+angle a in radians. A declared gate may have a drift B, too: exp(-i (a G/2 + B)). `U` has three angles
+and is the product of three primitives. A controlled gate is its base gate and a number of controls; the
+named ones (CNOT, CZ, CCNOT, …) are the same thing under another name. In every matrix the first listed
+qubit is the least significant bit (Qiskit's convention).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiff.errors import QdiffError, did_you_mean
+from qdiff.lang.exponential import AffineExponential
 
 Matrix = NDArray[np.complex128]
 
@@ -48,10 +49,11 @@ class GateRecord:
             gate itself, controls 0, for all others.
         fixed: the matrix (2ⁿ, 2ⁿ) of a gate without angles, else None.
         generator: G of exp(-i a G/2), (2ⁿ, 2ⁿ) Hermitian, else None.
+        drift: B of exp(-i (a G/2 + B)), (2ⁿ, 2ⁿ) Hermitian, else None.
         pauli: the letters of a Pauli rotation, first letter on the first qubit, else "".
         parts: the primitives of a gate with several angles, first applied first.
         inverse: name of the inverse of a fixed gate, "" where it has no name of its own; the inverse
-            of a gate with one angle is the same gate at the opposite angle.
+            of a gate with one angle and no drift is the same gate at the opposite angle.
         qiskit, qasm3, qsharp: names elsewhere, "" where there is none.
         summary: one line for the documentation.
     """
@@ -64,6 +66,7 @@ class GateRecord:
     controls: int = 0
     fixed: Matrix | None = None
     generator: Matrix | None = None
+    drift: Matrix | None = None
     pauli: str = ""
     parts: tuple[Part, ...] = ()
     inverse: str = ""
@@ -88,6 +91,13 @@ class GateRecord:
         assert self.generator is not None
         values, vectors = np.linalg.eigh(self.generator)
         return values, vectors
+
+    @cached_property
+    def exponential(self) -> AffineExponential:
+        """exp(-i (a G/2 + B)) with its derivatives, for a gate with one angle."""
+        assert self.generator is not None
+        drift = np.zeros_like(self.generator) if self.drift is None else self.drift
+        return AffineExponential(self.generator / 2, drift)
 
     def matrix(self, *angles: float | NDArray[np.float64]) -> Matrix:
         """Return the unitary for angles in radians.
@@ -114,11 +124,27 @@ class GateRecord:
         a = np.asarray(angles[0], dtype=float)[..., None, None]
         if self.generator is None:
             raise QdiffError(f"The matrix of `{self.name}` on {self.targets} qubits is too large to build.")
+        if self.drift is not None:
+            return self.exponential.value(np.asarray(angles[0], dtype=float))
         if self.pauli:
             identity = np.eye(len(self.generator))
             return np.asarray(np.cos(a / 2) * identity - 1j * np.sin(a / 2) * self.generator)
         values, vectors = self.eigen
         return np.asarray((vectors * np.exp(-0.5j * a * values)) @ vectors.conj().T)
+
+    def derivative(self, angle: float | NDArray[np.float64]) -> Matrix:
+        """Return dU/da at angles in radians, complex (..., 2ⁿ, 2ⁿ); -i/2 G U where there is no drift."""
+        if self.drift is None:
+            assert self.generator is not None
+            return np.asarray(-0.5j * self.generator @ self.matrix(angle))
+        return self.exponential.derivative(angle)
+
+    def second_derivative(self, angle: float | NDArray[np.float64]) -> Matrix:
+        """Return d²U/da² at angles in radians, complex (..., 2ⁿ, 2ⁿ); -1/4 G² U where there is no drift."""
+        if self.drift is None:
+            assert self.generator is not None
+            return np.asarray(-0.5j * self.generator @ self.derivative(angle))
+        return self.exponential.second_derivative(angle)
 
 
 def controlled(matrix: Matrix, controls: int) -> Matrix:

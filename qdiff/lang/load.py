@@ -7,11 +7,13 @@ from pathlib import Path
 
 from qdiff.errors import QdiffError, listed
 from qdiff.lang.formats import readers
+from qdiff.lang.prog.reader import read as read_prog
 from qdiff.lang.text.parser import parse
 from qdiff.lang.text.scan import LARGEST_TEXT
 from qdiff.lang.tree import Program
 
 readers.register(".qprog", parse)
+readers.register(".prog", read_prog)
 
 
 def load(path: str | os.PathLike[str]) -> Program:

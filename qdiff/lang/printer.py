@@ -12,6 +12,7 @@ from functools import cache
 from typing import assert_never
 
 from qdiff.lang import tree
+from qdiff.lang.gate_printer import declaration_text
 from qdiff.lang.gates import known_gates, record
 
 INDENT = "    "
@@ -29,7 +30,8 @@ def program_text(program: tree.Program) -> str:
         )
         if registers
     ]
-    return "\n".join([*declarations, *block_lines(program.body)]) + "\n"
+    gates = map(declaration_text, program.gate_declarations)
+    return "\n".join([*declarations, *gates, *block_lines(program.body)]) + "\n"
 
 
 def register_text(register: tree.Register) -> str:
@@ -86,6 +88,8 @@ def head_text(statement: tree.Statement) -> str:
             return f"{qubit} := |0>"
         case tree.Gate():
             return gate_text(statement)
+        case tree.Channel(name=name, probability=probability, qubits=qubits):
+            return f"{name}({probability}){_listed(qubits)}"
         case tree.Assign(counter=counter, value=value):
             return f"{counter} := {value}"
         case tree.Measure(counter=counter, qubits=qubits):

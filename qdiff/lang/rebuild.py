@@ -31,6 +31,8 @@ def rebuild(node: Expr, operands: list[Expr]) -> Expr:
             return ex.IntegerQuotient(operands[0], operands[1], pos=node.pos)
         case ex.Modulo():
             return ex.Modulo(operands[0], operands[1], pos=node.pos)
+        case ex.LogPowerHazard():
+            return ex.LogPowerHazard(operands[0], operands[1], pos=node.pos)
         case ex.Indicator(value=value):
             return ex.Indicator(operands[0], value, pos=node.pos)
         case _:

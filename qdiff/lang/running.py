@@ -42,8 +42,9 @@ def checked_counter(program: Program, name: str, value: float | int, position: P
 
 
 def improbable(
-    program: Program, probability: Expr, value: float, position: Position | None
+    program: Program, probability: Expr, value: float, position: Position | None, channel: str = ""
 ) -> EvaluationError:
-    """Return the error for a probability outside [0, 1]."""
-    message = f"the probability `{probability}` is {value!r}, outside [0, 1]."
+    """Return the error for a probability outside [0, 1]; `channel` is the name of the channel it is of."""
+    of_channel = f" of `{channel}`" if channel else ""
+    message = f"the probability `{probability}`{of_channel} is {value!r}, outside [0, 1]."
     return located(program, message, probability.place() or position)

@@ -50,6 +50,8 @@ def to_sympy(expr: Expr) -> Any:
             case ex.Modulo():
                 # SymPy turns Mod(c*Mod(c, 4), 3) into Mod(c*Mod(c, 4)**2, 3): no Mod within a Mod.
                 return x[0] - x[1] * sp.floor(x[0] / x[1]) if x[0].has(sp.Mod) else sp.Mod(x[0], x[1])
+            case ex.LogPowerHazard():
+                return sp.Function(ex.HAZARD)(x[0], x[1])
             case ex.Indicator(value=value):
                 return sp.KroneckerDelta(x[0], value)
             case _:
@@ -99,6 +101,8 @@ def from_sympy(value: Any, counters: Iterable[str] = ()) -> Expr:
                 return ex.Pi()
             case _ if node is sp.E:
                 return ex.Call("exp", ex.ONE)
+            case _ if str(node.func) == ex.HAZARD and len(node.args) == 2:
+                return ex.LogPowerHazard(x[0], x[1])
             case _ if node.func in functions:
                 return ex.Call(functions[node.func], x[0])
             case _ if node.func is sp.floor and node.args[0].as_numer_denom()[1] != 1:

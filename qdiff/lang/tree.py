@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from qdiff.lang.expr import Expr
 from qdiff.lang.source import Position, Source
 from qdiff.lang.structural import Nested
+
+if TYPE_CHECKING:
+    from qdiff.lang.gates import GateRecord
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,6 +110,15 @@ class Gate(Located):
 
 
 @dataclass(frozen=True, slots=True)
+class Channel(Located):
+    """A noise channel on qubits, of a probability."""
+
+    name: str
+    probability: Expr
+    qubits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Assign(Located):
     """counter := integer expression."""
 
@@ -153,7 +165,7 @@ class While(Nested, Located):
     bound: int | None = None
 
 
-Statement: TypeAlias = Skip | Abort | Reset | Gate | Assign | Measure | If | Case | While
+Statement: TypeAlias = Skip | Abort | Reset | Gate | Channel | Assign | Measure | If | Case | While
 Block: TypeAlias = tuple[Statement, ...]
 
 # --- Programs -----------------------------------------------------------------------------------
@@ -174,6 +186,25 @@ class Register(Located):
         return tuple(f"{self.name}[{i}]" for i in range(self.size))
 
 
+PauliTerm: TypeAlias = tuple[float, str]  # coefficient, one letter of I X Y Z for each qubit
+
+
+@dataclass(frozen=True, slots=True)
+class GateDeclaration(Located):
+    """gate name(angle)[qubits] = …: a sum of Pauli words as generator, with or without a drift, or a matrix.
+
+    exp(-i angle·G/2) for the generator G, exp(-i (angle·G/2 + B)) with a drift B, or the matrix
+    itself, its rows over the qubits' values with the first qubit as the least significant bit.
+    """
+
+    name: str
+    angle: str | None
+    qubits: tuple[str, ...]
+    generator: tuple[PauliTerm, ...] = ()
+    drift: tuple[PauliTerm, ...] = ()
+    matrix: tuple[tuple[complex, ...], ...] = ()
+
+
 @dataclass(frozen=True)
 class Program:
     """A program: declarations and a body. Build one with `qd.parse` or `qd.load`.
@@ -186,6 +217,7 @@ class Program:
     counter_registers: tuple[Register, ...]
     body: Block
     source: Source | None = field(default=None, compare=False, repr=False)
+    gate_declarations: tuple[GateDeclaration, ...] = ()
 
     @cached_property
     def qubits(self) -> tuple[str, ...]:
@@ -216,6 +248,24 @@ class Program:
 
         occurring = differentiable_parameters(self)
         return tuple(p for p in self.parameters if p in occurring and p not in self.compared)
+
+    def record(self, name: str) -> GateRecord:
+        """Return what is known of a gate that this program declares, or that every program has.
+
+        Raises:
+            QdiffError: no such gate; the nearest name is suggested.
+        """
+        from qdiff.lang.declared_gates import record_of
+        from qdiff.lang.gates import record
+
+        declared = self._declared_gates.get(name)
+        if declared is None:
+            return record(name)
+        return record_of(declared)
+
+    @cached_property
+    def _declared_gates(self) -> dict[str, GateDeclaration]:
+        return {declaration.name: declaration for declaration in self.gate_declarations}
 
     def bind(self, values: object = None, /, **named: object) -> Program:
         """Return the program with parameters fixed to numbers.

@@ -12,6 +12,7 @@ from qdiff.lang.tree import (
     Assign,
     Block,
     Case,
+    Channel,
     Compare,
     Condition,
     Flip,
@@ -32,7 +33,7 @@ from qdiff.lang.tree import (
 def blocks_of(statement: Statement) -> tuple[Block, ...]:
     """The blocks inside a statement, in printed order."""
     match statement:
-        case Skip() | Abort() | Reset() | Gate() | Assign() | Measure():
+        case Skip() | Abort() | Reset() | Gate() | Channel() | Assign() | Measure():
             return ()
         case If(then=then, otherwise=otherwise):
             return (then, otherwise)
@@ -91,6 +92,8 @@ def differentiable_expressions(block: Block) -> Iterator[Expr]:
     for statement in statements(block):
         if isinstance(statement, Gate):
             yield from statement.angles
+        elif isinstance(statement, Channel):
+            yield statement.probability
     for condition in all_conditions(block):
         if isinstance(condition, Flip):
             yield condition.probability

@@ -41,6 +41,14 @@ class Chain:
         means = (engine or self._engine).values(rows, self.observables)
         return means if self._plain else self._outer(means)
 
+    def means(self, rows: Sequence[Parameters]) -> Floats:
+        """Return the expectations that the quantities are made of, (P, k)."""
+        return self._engine.values(rows, self.observables)
+
+    def combined(self, means: Floats, slopes: Floats) -> Floats:
+        """Return derivatives of the quantities, (P, q, …), from those of the expectations, (P, k, …)."""
+        return slopes if self._plain else self._inner(means, slopes)
+
     def gradients(
         self, rows: Sequence[Parameters], wrt: Sequence[str], engine: ExactEngine | None = None
     ) -> tuple[Floats, Floats]:

@@ -202,6 +202,8 @@ class _Explorer:
         match instruction:
             case fl.Apply(next=following) | fl.ResetBits(next=following) | fl.Mark(next=following):
                 return step, [(following, store)]
+            case fl.ChannelBits(next=following):
+                return step, [(following, store)]
             case fl.MeasureBits(targets=targets):
                 return step, [(target, store) for target in targets]
             case fl.RecordBits(qubits=qubits, counter=counter, next=following):
@@ -286,7 +288,7 @@ def expression_of(flow: Flow, instruction: Instruction) -> int:
     match instruction:
         case fl.Apply(gate=gate):
             return flow.gates[gate].expression
-        case fl.Toss(expression=expression):
+        case fl.Toss(expression=expression) | fl.ChannelBits(expression=expression):
             return expression
         case _:
             return -1

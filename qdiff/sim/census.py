@@ -1,6 +1,6 @@
 """How large a program is to each exact engine, read off its tree: no parameter, no run, no clock.
 
-One branch that enters a block is followed: measurements, resets and flips split it, gates are work
+One branch that enters a block is followed: measurements, resets, flips and channels split it, gates are work
 for every branch there is, a comparison goes one way (the larger one is counted). With o outcomes,
 o_t of them true, and b branches out of the body, a loop bounded by T lets Σ_{k<T} (o - o_t)(o_t b)^k
 branches out. What an unbounded loop does is not known: what measures in it makes the number of
@@ -16,6 +16,8 @@ from functools import reduce
 from typing import assert_never
 
 from qdiff.lang import tree as t
+from qdiff.lang.channels import channel_record
+from qdiff.lang.gates import is_gate
 from qdiff.lang.source import Position
 from qdiff.lang.walk import blocks_of, conditions, statements
 
@@ -63,6 +65,7 @@ class Size:
     whole: Census
     stores: float
     random: str  # what splits a branch first, "" where nothing does
+    inseparable: str = ""  # what is no mixture of gates and resets, "" where nothing is
 
 
 def size_of(program: t.Program) -> Size:
@@ -71,7 +74,7 @@ def size_of(program: t.Program) -> Size:
     random = what_is_random(program)
     # With nothing random there is one store at each point; a store belongs to a branch at least.
     stores = min(_stores(program), whole.branches) if random else 1.0
-    return Size(len(program.qubits), whole, stores, random)
+    return Size(len(program.qubits), whole, stores, random, what_is_inseparable(program))
 
 
 # --- Branches -------------------------------------------------------------------------------------
@@ -98,8 +101,14 @@ def _statement(statement: t.Statement, found: dict[int, Census]) -> Census:
             return Census()
         case t.Abort():
             return Census(branches=0.0)
-        case t.Gate():
-            return Census(gates=1.0, work=1.0)
+        case t.Gate(name=name, targets=targets):
+            # A declared gate is a matrix with 2ⁿ entries a row; others become gates on few qubits.
+            cost = 1.0 if is_gate(name) else 2.0 ** (len(targets) - 1)
+            return Census(gates=cost, work=cost)
+        case t.Channel(name=name):
+            # A mixture that moves population resets, too: two outcomes more, and a coin.
+            branches = 5.0 if channel_record(name).moves() else 2.0
+            return Census(branches=branches, gates=1.0, work=branches - 1, nodes=2 * (branches - 1))
         case t.Reset():
             return Census(branches=2.0, nodes=2.0, points=1.0)
         case t.Measure(qubits=qubits):
@@ -245,6 +254,8 @@ def what_is_random(program: t.Program) -> str:
         match statement:
             case t.Reset(pos=pos):
                 return _at("a reset", (pos, statement.pos))
+            case t.Channel(name=name, pos=pos):
+                return _at(f"the channel `{name}`", (pos,))
             case t.Measure(pos=pos) | t.Case(pos=pos):
                 return _at("a measurement", (pos, statement.pos))
             case t.If(condition=condition) | t.While(condition=condition):
@@ -255,6 +266,15 @@ def what_is_random(program: t.Program) -> str:
                         return _at("a flip", (part.pos, statement.pos))
             case _:
                 pass
+    return ""
+
+
+def what_is_inseparable(program: t.Program) -> str:
+    """Return what no branches can be followed for: "the channel `damp` (line 3), …"; "" if nothing."""
+    for statement in statements(program.body):
+        if isinstance(statement, t.Channel) and not channel_record(statement.name).mixture:
+            what = _at(f"the channel `{statement.name}`", (statement.pos,))
+            return f"{what}, which is no mixture of gates and resets"
     return ""
 
 

@@ -3,7 +3,8 @@
 Of n qubits, V meeting points with the stores that reach them, B branches with G gates in all,
 
     pure-state   3 · 16·2ⁿ bytes                    gates · 2ⁿ      where nothing is random
-    branching    (states at the splits) · 16·2ⁿ    G · 2ⁿ          inf where branches cannot be counted
+    branching    (states at the splits) · 16·2ⁿ    G · 2ⁿ          inf where branches cannot be counted;
+                                                                    where every channel is a mixture
     hybrid       (2V + basis) · 8·4ⁿ               stores · gates · 4ⁿ
 
 in units of one gate on one amplitude in a compiled kernel; the same in NumPy counts `NUMPY` times.
@@ -168,7 +169,7 @@ def _branching(size: Size) -> Candidate:
     vectors = 3 * 16 * 2**size.qubits
     return Candidate(
         name=BRANCHING,
-        refusal="",
+        refusal=f"the program has {size.inseparable}" if size.inseparable else "",
         operations=COMPILED_START + _forwards_and_back(whole.work, size),
         least=vectors,
         likely=max(_real(vectors), 16 * (1 + whole.nodes) * _real(2**size.qubits)),

@@ -2,6 +2,8 @@
 
 Asked of the program: for every gate exp(-i a(θ, σ) G/2) and flip(p(θ, σ)) that a run can reach, in every
 store σ, Ω |a⁽ᵐ⁾(θ)| with Ω the largest difference of eigenvalues of G/2, or 2 |p⁽ᵐ⁾(θ)|, for m = 1, 2, …
+A channel that is a mixture counts as a flip. damp(p), with s = √(1-p), is p·reset + (1-p+s)/2·identity
++ (1-p-s)/2·Z, so that its m-th derivative is bounded by |p⁽ᵐ⁾| + max(|p⁽ᵐ⁾|, |s⁽ᵐ⁾|).
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Protocol, runtime_checkable
 
 from qdiff.errors import EvaluationError, QdiffError
@@ -105,17 +108,25 @@ def _suprema(
 ) -> tuple[tuple[float, ...], tuple[float, ...], bool, str]:
     """Suprema over gates and over flips, whether no later derivative is left out, and what is unbounded."""
     flow, complete, problem = graph.flow, True, ""
-    known: dict[int, _Derivatives] = {}
+    known: dict[tuple[int, bool], _Derivatives] = {}  # of an expression, or of its √(1-p)
     gates: list[float] = []
     flips: list[float] = []
     for step, store in zip(graph.steps, graph.stores, strict=True):
         index = expression_of(flow, step.instruction)
         if index < 0 or name not in flow.expressions[index].parameters():
             continue
-        if index not in known:
-            known[index] = _Derivatives.of(flow.expressions[index], name, orders)
-            complete = complete and known[index].complete
-        magnitudes = known[index].magnitudes(graph, parameters, store)
+        expression, damped = flow.expressions[index], _is_damped(step.instruction)
+        if (index, False) not in known:
+            known[index, False] = _Derivatives.of(expression, name, orders)
+        if damped and (index, True) not in known:
+            root = ex.Call("sqrt", ex.add(ex.ONE, ex.negate(expression)))
+            known[index, True] = _Derivatives.of(root, name, orders)
+        complete = complete and known[index, damped].complete
+        magnitudes = known[index, False].magnitudes(graph, parameters, store)
+        if damped:
+            of_root = known[index, True].magnitudes(graph, parameters, store)
+            pairs = zip_longest(magnitudes[: len(of_root)], of_root, fillvalue=0.0)
+            magnitudes = [(p + max(p, s)) / 2 for p, s in pairs]
         if isinstance(step.instruction, fl.Apply):
             _raise(gates, flow.gates[step.instruction.gate].frequency, magnitudes)
         else:
@@ -124,8 +135,17 @@ def _suprema(
             problem = (
                 f"a derivative of `{flow.expressions[index]}` by `{name}` is not bounded over the values "
                 "that its counters may have"
+                if not damped
+                else f"a derivative of `damp({expression})` by `{name}` is not bounded: as far as is known, "
+                "its probability may be 1"
             )
+    if not complete:  # of some expression no more orders are known
+        del gates[orders:], flips[orders:]
     return tuple(gates), tuple(flips), complete, problem
+
+
+def _is_damped(instruction: fl.Instruction) -> bool:
+    return isinstance(instruction, fl.ChannelBits) and not instruction.record.mixture
 
 
 def _raise(largest: list[float], scale: float, magnitudes: list[float]) -> None:

@@ -66,14 +66,19 @@ def value_error(
     counters: Mapping[str, int],
     *,
     probability: bool,
+    channel: str = "",
 ) -> EvaluationError:
-    """Return the error for an angle without a value, or for what is no probability."""
+    """Return the error for an angle without a value, or for what is no probability.
+
+    Args:
+        channel: the name of the channel that the probability is of, "" for a flip.
+    """
     try:
         value = expression.evaluate(parameters, counters)
     except ValueFailure as failure:
         return located(program, failure.message, failure.node.place())
     if probability and not -PROBABILITY_SLACK <= value <= 1 + PROBABILITY_SLACK:
-        return improbable(program, expression, value, None)
+        return improbable(program, expression, value, None, channel)
     return located(program, f"`{expression}` is not a finite number.", expression.place())
 
 

@@ -1,9 +1,13 @@
 """Lowering: a program becomes a control-flow graph of small instructions.
 
 Every instruction names its successors by index. Gates are split into *small gates* (one or two
-targets, any controls, at most one angle): `U` into its three primitives, a rotation about a Pauli
-string of three letters or more into a rotation about Z between Cliffords. A bounded loop counts its
-passes in a hidden counter, which is one more entry of the store.
+targets, declared gates up to six; any controls, at most one angle): `U` into its three primitives, a
+rotation about a Pauli string of three letters or more into a rotation about Z between Cliffords. A
+bounded loop counts its passes in a hidden counter, which is one more entry of the store.
+
+A noise channel is one instruction, a linear map on density matrices. For engines that follow pure
+states a mixture is *unravelled*: dephase(p) is Z with probability p, depolarize(p) with probability p
+a reset and then X with probability 1/2.
 
 *Meeting points* are the instructions where runs with different outcomes come together (loop heads,
 the end of a branch that measures or flips, the end of the program). Between two of them a program is
@@ -19,8 +23,9 @@ from typing import TypeAlias, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.errors import EvaluationError
+from qdiff.errors import EvaluationError, QdiffError
 from qdiff.lang import tree as t
+from qdiff.lang.channels import ChannelRecord, channel_record
 from qdiff.lang.expr import ONE, ZERO, Counter, Expr, add, number
 from qdiff.lang.gates import GateRecord, record
 from qdiff.lang.source import Position
@@ -29,7 +34,7 @@ from qdiff.lang.walk import conditions, statements
 
 @dataclass(frozen=True, slots=True)
 class SmallGate:
-    """A gate on one or two targets.
+    """A gate on few targets: one or two, or as many as a declared gate has.
 
     Attributes:
         expression: index into `Flow.expressions`, -1 where the matrix is constant.
@@ -95,11 +100,25 @@ class RecordBits:
 
 @dataclass(frozen=True, slots=True)
 class Toss:
-    """Go on at `if_true` with the probability `Flow.expressions[expression]`."""
+    """Go on at `if_true` with the probability `Flow.expressions[expression]`.
+
+    `channel` names the channel that it is a part of, "" for a flip.
+    """
 
     expression: int
     if_true: int
     if_false: int
+    channel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelBits:
+    """Apply a noise channel to a qubit, with the probability `Flow.expressions[expression]`."""
+
+    record: ChannelRecord
+    qubit: int
+    expression: int
+    next: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +155,9 @@ class Stop:
     aborted: bool
 
 
-Instruction: TypeAlias = Apply | ResetBits | MeasureBits | RecordBits | Toss | Decide | Set | Mark | Stop
+Instruction: TypeAlias = (
+    Apply | ResetBits | MeasureBits | RecordBits | Toss | ChannelBits | Decide | Set | Mark | Stop
+)
 
 
 @dataclass
@@ -164,15 +185,20 @@ class Flow:
 END, ABORT = 0, 1
 
 
-def lower(program: t.Program) -> Flow:
-    """Return the control-flow graph of a program."""
-    return _Lowering(program).flow
+def lower(program: t.Program, *, unravel: bool = False) -> Flow:
+    """Return the control-flow graph of a program.
+
+    Args:
+        unravel: whether channels become tosses, gates and resets; all of them are mixtures then.
+    """
+    return _Lowering(program, unravel).flow
 
 
 class _Lowering:
     """Builds the graph from its end to its beginning, so that successors exist before they are named."""
 
-    def __init__(self, program: t.Program) -> None:
+    def __init__(self, program: t.Program, unravel: bool) -> None:
+        self.unravel = unravel
         self.flow = Flow(program, [Stop(aborted=False), Stop(aborted=True)], counters=list(program.counters))
         self.qubit = {name: i for i, name in enumerate(program.qubits)}
         self.counter = {name: i for i, name in enumerate(program.counters)}
@@ -206,6 +232,8 @@ class _Lowering:
                 case t.Gate():
                     for gate in reversed(self.small_gates(statement)):
                         following = self.emit(Apply(gate, following))
+                case t.Channel():
+                    following = self.channel(statement, following)
                 case t.Assign(counter=counter, value=value):
                     following = self.emit(Set(self.counter[counter], value, statement.pos, following))
                 case t.Measure(counter=counter, qubits=qubits):
@@ -293,6 +321,23 @@ class _Lowering:
             return self.emit(ResetBits(bits | after.bits, after.next))
         return self.emit(ResetBits(bits, following))
 
+    def channel(self, channel: t.Channel, following: int) -> int:
+        entry, expression = channel_record(channel.name), self.expression(channel.probability)
+        (qubit,) = self.bits(channel.qubits)
+        if not self.unravel:
+            return self.emit(ChannelBits(entry, qubit, expression, following))
+        self.flow.meeting.add(following)
+        match entry.name:
+            case "dephase":
+                happens = self.emit(Apply(self._gate(record("Z"), None, (qubit,), 0), following))
+            case "depolarize":
+                turned = self.emit(Apply(self._gate(record("X"), None, (qubit,), 0), following))
+                coin = self.emit(Toss(self.expression(number(0.5)), turned, following, entry.name))
+                happens = self.reset(1 << qubit, coin)
+            case _:
+                raise QdiffError(f"The channel `{entry.name}` is no mixture of gates and resets.")
+        return self.emit(Toss(expression, happens, following, entry.name))
+
     def bits(self, qubits: tuple[str, ...]) -> tuple[int, ...]:
         return tuple(self.qubit[name] for name in qubits)
 
@@ -300,7 +345,7 @@ class _Lowering:
         """Indices of the small gates that make up a gate, first applied first."""
         controls = sum(1 << self.qubit[name] for name in gate.controls)
         targets = self.bits(gate.targets)
-        entry = record(gate.name)
+        entry = self.flow.program.record(gate.name)
         if entry.parts:
             return [
                 self._gate(record(part.gate), gate.angles[part.angle], targets, controls)

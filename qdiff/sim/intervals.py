@@ -156,6 +156,8 @@ def _interval(node: Expr, x: list[Interval], parameters: Mapping[str, float]) ->
             return lower, upper
         case ex.Indicator():
             return 0.0, 1.0
+        case ex.LogPowerHazard() if x[0][0] > 0:  # an integer, so 1 or more
+            return 0.0, 1.0
         case _:
             return EVERYTHING
 

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from qdiff.lang.expr import Expr
 from qdiff.sim.flow import (
     Apply,
+    ChannelBits,
     Decide,
     Flow,
     Instruction,
@@ -69,7 +70,7 @@ def successors(instruction: Instruction) -> tuple[int, ...]:
     match instruction:
         case Apply(next=following) | ResetBits(next=following) | RecordBits(next=following):
             return (following,)
-        case Set(next=following) | Mark(next=following):
+        case ChannelBits(next=following) | Set(next=following) | Mark(next=following):
             return (following,)
         case MeasureBits(targets=targets):
             return targets
@@ -89,7 +90,7 @@ def _reads(
         case Apply(gate=gate):
             expression = flow.gates[gate].expression
             return counters(flow.expressions[expression]) if expression >= 0 else frozenset()
-        case Toss(expression=expression):
+        case Toss(expression=expression) | ChannelBits(expression=expression):
             return counters(flow.expressions[expression])
         case Decide(condition=condition):
             return counters(condition.left, condition.right)

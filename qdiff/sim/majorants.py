@@ -7,7 +7,9 @@ how one of them changes with θ. Expanding f(θ + h) in what the primitives chan
     |∂ᵐf| ≤ ‖O‖ E[N] · (d/dx)ᵐ [ y(x) / (1 - w y(x)) ]  at x = 0.
 
 A gate exp(-i a(θ) G/2) has y = e^{u} - 1, u(x) = Ω Σ_{m≥1} |a⁽ᵐ⁾(θ)| xᵐ/m!, with Ω the largest
-difference of eigenvalues of G/2 (the norm of ρ ↦ -i[G/2, ρ]); flip(p(θ)) has y = 2 Σ |p⁽ᵐ⁾(θ)| xᵐ/m!.
+difference of eigenvalues of G/2 (the norm of ρ ↦ -i[G/2, ρ]); a drift B changes nothing: in Dyson's
+series for exp(-i (a G/2 + B)) in steps of a, what stands between the factors G/2 is unitary. flip(p(θ)),
+and a channel that is a mixture, has y = 2 Σ |p⁽ᵐ⁾(θ)| xᵐ/m!.
 All series have coefficients ≥ 0, so their arithmetic only adds; suprema over primitives are taken
 coefficient by coefficient. For angles affine in θ, |∂²f| ≤ ‖O‖ Ω² E[N] (1 + 2w). Moments of N alone
 bound no derivative after the first: a change early on changes what comes later.
@@ -53,7 +55,8 @@ class DerivativeBounds:
     Attributes:
         norm: at least ‖O‖, inf where the observable grows without limit.
         occurrences: how often the parameter is met.
-        gates: supremum of Ω |a⁽ᵐ⁾(θ)| over gates, m = 1, 2, …; flips: of 2 |p⁽ᵐ⁾(θ)| over flips.
+        gates: supremum of Ω |a⁽ᵐ⁾(θ)| over gates, m = 1, 2, …; flips: of 2 |p⁽ᵐ⁾(θ)| over flips, and of
+            the norms of the derivatives of channels.
         complete: whether all later suprema are 0 (angles and probabilities are polynomials in θ).
         reason: why a bound is inf, "" where none is.
     """

@@ -1,8 +1,9 @@
 """Which basis states a run may be in at the steps of an abstract graph, whatever the parameters are.
 
 A set of basis states is carried forwards from |0…0⟩: a gate leads to the states where its matrix is not
-0 at every angle, a measurement keeps those of its outcome. What is not in the set has amplitude 0 for all
-values of the trainable parameters. Sets are bit masks over the 2ⁿ basis states.
+0 at every angle, a measurement keeps those of its outcome, a channel adds those to which it moves
+population. What is not in the set has amplitude 0 for all values of the trainable parameters. Sets are
+bit masks over the 2ⁿ basis states.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from qdiff.lang.channels import ChannelRecord
+from qdiff.lang.gates import is_gate
 from qdiff.sim import flow as fl
 from qdiff.sim.abstract_graph import AbstractGraph, Step
 from qdiff.sim.flow import SmallGate
@@ -40,6 +43,7 @@ class _Occupation:
         self.gate = cache(self._gate)
         self.reset = cache(self._reset)
         self.outcomes = cache(self._outcomes)
+        self.channel = cache(self._channel)
 
     @property
     def dimension(self) -> int:
@@ -77,6 +81,8 @@ class _Occupation:
                 after = self.gate(gate, states)
             case fl.ResetBits(bits=bits):
                 after = self.reset(bits, states)
+            case fl.ChannelBits(record=record, qubit=qubit):
+                after = self.channel(record, qubit, states)
             case _:
                 after = states
         return [(place, after) for place in step.next]
@@ -109,18 +115,35 @@ class _Occupation:
         after[self.index[self._occupied(states)] & ~bits] = True
         return _mask(after)
 
+    def _channel(self, channel: ChannelRecord, qubit: int, states: int) -> int:
+        """The populations that move go where they may, whatever the probability is."""
+        if self.dimension == 1:
+            return states
+        before = self._occupied(states)
+        after = before.copy()
+        for to, source in zip(*np.nonzero(channel.moved), strict=True):
+            here = (self.index >> qubit & 1) == to
+            after |= here & before[self.index & ~(1 << qubit) | int(source) << qubit]
+        return _mask(after)
+
     def _occupied(self, states: int) -> NDArray[np.bool_]:
         return np.array([states >> i & 1 for i in range(self.dimension)], dtype=bool)
 
 
 def nonzero(gate: SmallGate) -> NDArray[np.bool_]:
-    """The entries of a gate's matrix that are not 0 at every angle."""
+    """The entries of a gate's matrix that are not 0 at every angle; of a declared gate perhaps more."""
     if gate.record.fixed is not None:
         return np.asarray(gate.record.fixed != 0)
     generator = gate.record.generator
     assert generator is not None
     power = np.eye(len(generator), dtype=complex)
     found = power != 0
+    if not is_gate(gate.record.name):  # declared: of any size, and a product of G and B has any order
+        drift = gate.record.drift
+        joined = generator != 0 if drift is None else (generator != 0) | (drift != 0)
+        for _ in range(len(generator) - 1):
+            found = found | found @ joined
+        return np.asarray(found)
     for _ in range(len(generator) - 1):  # exp(-i a G/2) is a polynomial in G of a degree below its size
         power = power @ generator
         found |= np.abs(power) > ZERO

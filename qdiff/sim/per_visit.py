@@ -17,7 +17,7 @@ import rustworkx as rx
 from qdiff.sim import flow as fl
 from qdiff.sim.abstract_graph import STOP, AbstractGraph, expression_of
 
-_OPERATIONS = fl.Apply | fl.Toss | fl.ResetBits | fl.MeasureBits | fl.RecordBits
+_OPERATIONS = fl.Apply | fl.ChannelBits | fl.Toss | fl.ResetBits | fl.MeasureBits | fl.RecordBits
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class PerVisit:
     """The largest numbers over all ways from a vertex to the next ones.
 
     Attributes:
-        operations: gates, resets, measurements and tosses.
+        operations: gates, channels, resets, measurements and tosses.
         occurrences: parameter → primitives that contain it.
         growth, floor, scale: see above; growth is inf where nothing is proved.
     """

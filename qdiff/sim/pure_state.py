@@ -6,27 +6,34 @@ integer of the basis state with qubit 0 as the least significant bit.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.lang.gates import record
+from qdiff.lang.gates import GateRecord, record
 
 BYTES_PER_AMPLITUDE = 3 * 16
 """The state, and at most two temporaries of its size while a gate acts."""
 
 LARGEST_MATRIX = 2
-"""Pauli rotations on more qubits act without their matrix."""
+"""Pauli rotations on more qubits act without their matrix, declared gates on the state in one array."""
 
 _PHASE = {"Y": np.array([-1j, 1j]), "Z": np.array([1, -1], dtype=complex)}
 
 
 class PureState:
-    """A normalised state, |0…0⟩ at first. Qubits are numbers 0 … n-1."""
+    """A normalised state, |0…0⟩ at first. Qubits are numbers 0 … n-1.
 
-    def __init__(self, qubits: int) -> None:
+    Args:
+        qubits: n.
+        records: what finds the record of a gate by its name.
+    """
+
+    def __init__(self, qubits: int, records: Callable[[str], GateRecord] = record) -> None:
         self.qubits = qubits
+        self.records = records
         self.tensor: NDArray[np.complex128] = np.zeros((2,) * qubits, dtype=complex)
         self.tensor[(0,) * qubits] = 1
 
@@ -34,13 +41,16 @@ class PureState:
         self, gate: str, angles: tuple[float, ...], controls: tuple[int, ...], targets: tuple[int, ...]
     ) -> None:
         """Apply a gate to the targets where all controls are 1."""
-        letters = record(gate).pauli
-        if len(letters) > LARGEST_MATRIX:
-            self._rotate(letters, angles[0], controls, targets)
+        entry = self.records(gate)
+        if len(entry.pauli) > LARGEST_MATRIX:
+            self._rotate(entry.pauli, angles[0], controls, targets)
             return
         places = _places(self.qubits, controls, targets)
         old = [self.tensor[place] for place in places]
-        new = [sum(entry * old[column] for column, entry in row) for row in _rows(gate, angles)]
+        if len(targets) > LARGEST_MATRIX and not entry.controls:
+            new = list(np.tensordot(entry.matrix(*angles), np.stack(old), 1))
+        else:
+            new = [sum(number * old[column] for column, number in row) for row in _rows(entry, angles)]
         for place, part in zip(places, new, strict=True):
             self.tensor[place] = part
 
@@ -59,6 +69,21 @@ class PureState:
         part *= np.cos(angle / 2)
         part += turned
 
+    def disturb(self, kraus: NDArray[np.complex128], qubit: int, uniform: float) -> None:
+        """Apply one of the Kraus operators of a channel on a qubit, K with probability ‖Kψ‖².
+
+        Args:
+            kraus: (K, 2, 2).
+            uniform: a number in [0, 1); the operator is the first whose cumulated probability is above it.
+        """
+        zeros, ones = (self.tensor[_place(self.qubits, (qubit,), bit)] for bit in (0, 1))
+        gram = np.array([[np.vdot(a, b) for b in (zeros, ones)] for a in (zeros, ones)])  # tr_rest, as ⟨a|b⟩
+        cumulated = np.cumsum([np.trace(k.conj().T @ k @ gram.T).real for k in kraus])
+        chosen = kraus[_drawn(cumulated, uniform)]
+        for bit, part in enumerate([row[0] * zeros + row[1] * ones for row in chosen]):
+            self.tensor[_place(self.qubits, (qubit,), bit)] = part
+        self.tensor /= np.sqrt(np.vdot(self.tensor, self.tensor).real)
+
     def probabilities(self, qubits: tuple[int, ...]) -> NDArray[np.float64]:
         """Return float (2ᵏ,): the weight of each outcome, qubits[0] its least significant bit."""
         axes = [self.qubits - 1 - qubit for qubit in reversed(qubits)]
@@ -74,17 +99,21 @@ class PureState:
             uniform: a number in [0, 1); the outcome is the first whose cumulated probability is
                 above it.
         """
-        cumulated = np.cumsum(self.probabilities(qubits))
-        total = cumulated[-1]
-        drawn = np.searchsorted(cumulated, uniform * total, side="right")
-        # Rounding may bring uniform * total up to the total: the last outcome that has a weight.
-        outcome = int(min(drawn, np.searchsorted(cumulated, total, side="left")))
+        outcome = _drawn(np.cumsum(self.probabilities(qubits)), uniform)
         place = _place(self.qubits, qubits, outcome)
         kept = self.tensor[place]
         kept = kept / np.sqrt(np.vdot(kept, kept).real)
         self.tensor[...] = 0
         self.tensor[place] = kept
         return outcome
+
+
+def _drawn(cumulated: NDArray[np.float64], uniform: float) -> int:
+    """The first index whose cumulated weight is above `uniform` times all of it."""
+    total = cumulated[-1]
+    drawn = np.searchsorted(cumulated, uniform * total, side="right")
+    # Rounding may bring uniform * total up to the total: the last one that has a weight.
+    return int(min(drawn, np.searchsorted(cumulated, total, side="left")))
 
 
 Place = tuple[slice, ...]
@@ -107,7 +136,7 @@ def _places(n: int, controls: tuple[int, ...], targets: tuple[int, ...]) -> list
 
 
 @lru_cache(maxsize=4096)
-def _rows(gate: str, angles: tuple[float, ...]) -> tuple[tuple[tuple[int, complex], ...], ...]:
+def _rows(gate: GateRecord, angles: tuple[float, ...]) -> tuple[tuple[tuple[int, complex], ...], ...]:
     """The rows of a gate's matrix, each as its non-zero entries (column, entry)."""
-    matrix = record(gate).matrix(*angles).tolist()
+    matrix = gate.matrix(*angles).tolist()
     return tuple(tuple((column, entry) for column, entry in enumerate(row) if entry) for row in matrix)

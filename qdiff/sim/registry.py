@@ -19,6 +19,7 @@ from qdiff.lang.tree import (
     And,
     Assign,
     Case,
+    Channel,
     Compare,
     Condition,
     Flip,
@@ -128,6 +129,9 @@ def _needs(statement: Statement, nested: bool) -> Iterator[str]:
             yield "reset"
         case Gate(angles=angles):
             yield from _reads(*angles)
+        case Channel(probability=probability):
+            yield "noise"
+            yield from _reads(probability)
         case Assign():
             yield "counters"
         case Measure():

@@ -20,14 +20,17 @@ import numpy as np
 from qdiff.lang import expr as ex
 from qdiff.lang.evaluate import ValueFailure, evaluate
 from qdiff.lang.expr import Expr
+from qdiff.lang.gates import GateRecord, is_gate
 from qdiff.sim.flow import SmallGate
 
 UNIT = 2.0**-53
 LEAST = 2.0**-1074  # what an underflow may lose: the least positive number
 FUNCTION = 8 * UNIT
+HAZARD_ERROR = 1e-13  # relative, of `logpower.hazard`
 PI_ERROR = 1.3e-16  # |π - float(π)| = 1.2246…e-16
 ONE_TARGET, TWO_TARGETS = 24 * UNIT, 40 * UNIT
 GENERIC = 256 * UNIT  # a rotation whose generator is no Pauli string: eigenvectors found numerically
+PER_ENTRY = 16 * UNIT  # the same on more targets, for every entry of the matrix; the sum of Pauli words too
 
 
 def gate_error(gate: SmallGate, angle: float, angle_error: float) -> float:
@@ -40,11 +43,41 @@ def gate_error(gate: SmallGate, angle: float, angle_error: float) -> float:
     if record.fixed is not None:
         if np.isin(record.fixed, (0, 1, -1, 1j, -1j)).all():
             return 0.0
-        return ONE_TARGET if record.targets == 1 else TWO_TARGETS
-    loops = ONE_TARGET if record.targets == 1 else TWO_TARGETS
-    if not record.pauli and not _is_diagonal(gate):
-        loops += GENERIC * (1 + abs(angle) * generator_norm(gate))
+        return applying_error(record.targets) + fixed_error(record)
+    loops = applying_error(record.targets)
+    if not record.pauli and not (_is_diagonal(gate) and is_gate(record.name)):
+        loops += exponential_error(record, angle)
     return loops + 0.5 * generator_norm(gate) * angle_error
+
+
+def applying_error(targets: int) -> float:
+    """What multiplying by a matrix on so many targets, itself rounded, does to a state of norm 1."""
+    if targets <= 2:
+        return ONE_TARGET if targets == 1 else TWO_TARGETS
+    # A row has s = 2ⁿ complex products, ‖|U|‖ ≤ √s; entries off by 8u each move the state by 8u s.
+    size = 2.0**targets
+    return (2 * (size + 2) * math.sqrt(size) + 8 * size) * UNIT
+
+
+def fixed_error(record: GateRecord) -> float:
+    """‖Ũ - U‖ of a constant matrix: a declared one stands for the unitary next to its entries."""
+    return 0.0 if is_gate(record.name) else 16 * 2.0 ** (1.5 * record.targets) * UNIT
+
+
+def exponential_error(record: GateRecord, angle: float) -> float:
+    """‖Ũ - U‖ of an exponential whose eigenvectors are found numerically, at an angle that is exact."""
+    strength = abs(angle) * float(np.max(np.abs(record.spectrum)))
+    if record.drift is not None:
+        strength += float(np.linalg.norm(record.drift, 2))
+    return max(GENERIC, PER_ENTRY * 4.0**record.targets) * (1 + strength)
+
+
+def generator_error(record: GateRecord, angle: float, angle_error: float) -> float:
+    """‖K̃ - K‖ of the generator at an angle; it is exact where there is no drift."""
+    if record.drift is None:
+        return 0.0
+    norm = float(np.max(np.abs(record.spectrum)))
+    return 4 * norm * exponential_error(record, angle) + norm**2 * angle_error
 
 
 def generator_norm(gate: SmallGate) -> float:
@@ -102,6 +135,10 @@ def _node(
             return _power(*x[0], *x[1])
         case ex.Call(function=function):
             return _call(function, *x[0])
+        case ex.LogPowerHazard():
+            value = float(evaluate(node, parameters, counters))
+            # The index is an integer or it was refused; δ is a double.
+            return value, HAZARD_ERROR * value if x[0][1] < 0.5 else math.inf
         case _:
             raise AssertionError(f"unknown expression {type(node).__name__}")
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from qdiff.lang import expr as ex
 from qdiff.lang.expr import Expr
+from qdiff.lang.logpower import hazard
 from qdiff.sim.exact import Floats
 
 Ints = NDArray[np.int64]
@@ -92,6 +93,9 @@ def _compute(group: _Group, values: Floats, parameters: Floats, counters: Floats
             return np.where(inside, parameters[place, np.arange(parameters.shape[1])[:, None]], np.nan)
         case "indicator":
             return values[group.left] == group.constants[:, None, None]
+        case "hazard":
+            values_of = zip(values[group.left], group.constants, strict=True)
+            return np.stack([hazard(index, delta) for index, delta in values_of])
         case kind if kind in _UNARY:
             return _UNARY[kind](values[group.left])
         case kind:
@@ -185,6 +189,8 @@ class _Builder:
                 return self.emit("div", (x[0], x[1]))
             case ex.Modulo():
                 return self.emit("mod", (x[0], x[1]))
+            case ex.LogPowerHazard(delta=delta):
+                return self.emit("hazard", (x[0],), constant=float(delta.evaluate()))
             case ex.Indicator(value=value):
                 return self.emit("indicator", (x[0],), constant=value)
             case _:

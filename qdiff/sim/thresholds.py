@@ -41,7 +41,7 @@ def partition(flow: Flow, parameters: Mapping[str, float]) -> Partition:
                     points.update(dict.fromkeys(_constant(value, {}, {})))
                 else:
                     factors.update(dict.fromkeys(_numbers(value)))
-            case fl.Toss(expression=expression):
+            case fl.Toss(expression=expression) | fl.ChannelBits(expression=expression):
                 factors.update(dict.fromkeys(_divisors(flow.expressions[expression])))
             case _:
                 pass

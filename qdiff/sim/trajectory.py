@@ -1,8 +1,9 @@
 """The plain sampler: every shot walks the program tree with one pure state and one store.
 
 Shot i of a job draws its numbers from numpy's Philox with the job's seed as key and i·2¹²⁸ as
-counter: u = (word >> 11)·2⁻⁵³, one for each measurement, reset, flip and read-out, in the order in
-which they happen. So its outcome depends on (seed, i) and on nothing else.
+counter: u = (word >> 11)·2⁻⁵³, one for each measurement, reset, flip, channel and read-out, in the
+order in which they happen. Of a channel one Kraus operator acts (a quantum trajectory; Dalibard, Castin
+and Mølmer, 1992). So its outcome depends on (seed, i) and on nothing else.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import assert_never
 import numpy as np
 
 from qdiff.errors import BackendError, QdiffError, ResourceError, listed
+from qdiff.lang.channels import channel_record
 from qdiff.lang.evaluate import ValueFailure
 from qdiff.lang.expr import Expr
 from qdiff.lang.running import COMPARE, PROBABILITY_SLACK, checked_counter, improbable, located
@@ -23,6 +25,7 @@ from qdiff.lang.tree import (
     Assign,
     Block,
     Case,
+    Channel,
     Compare,
     Condition,
     Flip,
@@ -57,7 +60,13 @@ class TrajectoryBackend:
 
     name = "trajectory"
     capabilities = Capabilities(
-        loops=True, nested_ifs=True, counters=True, reset=True, flip=True, mid_circuit_measurement=True
+        loops=True,
+        nested_ifs=True,
+        counters=True,
+        reset=True,
+        flip=True,
+        mid_circuit_measurement=True,
+        noise=True,
     )
 
     def __init__(self, *, step_limit: int = STEP_LIMIT, memory_limit: int = MEMORY_LIMIT) -> None:
@@ -141,7 +150,7 @@ class _Machine:
 
     def shot(self, index: int) -> list[int]:
         """Run shot `index` and return the read-out bits."""
-        self.state = PureState(len(self.program.qubits))
+        self.state = PureState(len(self.program.qubits), self.program.record)
         self.store = {name: self.job.inputs.get(name, 0) for name in self.program.counters}
         self.random = np.random.Philox(key=self.job.seed, counter=index << 128)
         self.steps = 0
@@ -168,6 +177,10 @@ class _Machine:
                 case Gate(name=name, angles=angles, controls=controls, targets=targets, pos=pos):
                     values = tuple(float(self.value(angle, pos)) for angle in angles)
                     self.state.apply(name, values, self.numbers(*controls), self.numbers(*targets))
+                case Channel(name=name, probability=probability, qubits=qubits, pos=pos):
+                    kraus = channel_record(name).kraus(self.probability(probability, pos, name))
+                    (place,) = self.numbers(*qubits)
+                    self.state.disturb(kraus, place, self.uniform())
                 case Assign(counter=counter, value=value, pos=pos):
                     self.assign(counter, self.value(value, pos), pos)
                 case Measure(counter=counter, qubits=qubits):
@@ -193,10 +206,7 @@ class _Machine:
             case Measured(qubits=qubits, value=value):
                 return self.measure(qubits) == value
             case Flip(probability=probability, pos=pos):
-                p = self.value(probability, pos)
-                if not -PROBABILITY_SLACK <= p <= 1 + PROBABILITY_SLACK:
-                    raise improbable(self.program, probability, p, pos)
-                return self.uniform() < p
+                return self.uniform() < self.probability(probability, pos)
             case Compare(left=left, operator=operator, right=right, pos=pos):
                 return COMPARE[operator](self.value(left, pos), self.value(right, pos))
             case Not(operand=operand):
@@ -213,6 +223,13 @@ class _Machine:
                 return False
             case _:
                 assert_never(condition)
+
+    def probability(self, expr: Expr, pos: Position | None, channel: str = "") -> float:
+        """The value of a probability, clipped to [0, 1]."""
+        p = self.value(expr, pos)
+        if not -PROBABILITY_SLACK <= p <= 1 + PROBABILITY_SLACK:
+            raise improbable(self.program, expr, p, pos, channel)
+        return min(max(p, 0.0), 1.0)
 
     def step(self) -> None:
         """Count a statement or a loop guard."""

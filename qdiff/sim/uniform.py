@@ -49,7 +49,7 @@ class UniformBound:
             inf where nothing is proved.
         contraction: (k, λ); survival: s_0, …, s_{k-1}, bounds of the probability that as many further
             meeting points are visited.
-        operations: the most gates, resets, measurements and tosses between two meeting points.
+        operations: the most gates, channels, resets, measurements and tosses between two meeting points.
         occurrences: parameter → the most primitives there that contain it.
         growth, floor, scale: n visits make the largest |counter| at most scale · (max(value, floor)
             + growth · n); growth is inf where this is not proved.

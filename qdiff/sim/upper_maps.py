@@ -6,9 +6,12 @@ the unknown numbers are:
 * a gate exp(-i a G/2) with a in [m - s, m + s]: with P_a the projectors on the eigenspaces of G,
   Y = U(m)† X U(m), O_ab = P_a Y P_b + h.c., h = s |g_a - g_b| / 2: the phase of O_ab moves on an arc
   of half-angle h, so that U†XU ≤ Σ_a P_a Y P_a + Σ_ab (cos h O_ab + sin h |O_ab|); where h ≥ π/2
-  |O_ab| alone. (-|O| ≤ e^{iφ} O_+ + e^{-iφ} O_- ≤ |O|: all of them have the same modulus.)
+  |O_ab| alone. (-|O| ≤ e^{iφ} O_+ + e^{-iφ} O_- ≤ |O|: all of them have the same modulus.) With a drift,
+  or on many qubits, ‖X‖ · 1;
 * two ways, either of which may be taken: (A + B + |A - B|) / 2, which is above both;
 * a probability in an interval: the two ends, either of which may be it;
+* a mixture with its probability in an interval likewise; of another channel (see `lang.channels`)
+  the populations at the two ends, and the coherence, which falls with the probability, at the two ends;
 * where these have a larger trace than ‖X‖ · 1, that, which is above them all.
 
 Everything else is linear and exact. A gate that is known within an interval only waits until
@@ -27,14 +30,19 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from qdiff.lang.channels import ChannelRecord
+from qdiff.lang.gates import is_gate
 from qdiff.sim import flow as fl
 from qdiff.sim.abstract_graph import STOP, AbstractGraph, Step
+from qdiff.sim.channel_maps import applied
 from qdiff.sim.flow import SmallGate
 from qdiff.sim.intervals import Interval
+from qdiff.sim.rounding import exponential_error, fixed_error
 
 Operator: TypeAlias = NDArray[np.complex128]
 
 ROUNDING = 32 * np.finfo(float).eps
+LARGEST_SPREAD = 3  # targets of a declared gate whose eigenvectors are taken one by one
 KEPT_BYTES = 64 << 20  # unitaries on the whole register that are kept
 
 
@@ -95,6 +103,9 @@ class UpperMaps:
                 return Pulled(self.reset(bits, pulled.operator), pulled.waiting)
             case fl.MeasureBits(qubits=qubits) | fl.RecordBits(qubits=qubits):
                 return self.measured(qubits, ahead)
+            case fl.ChannelBits(record=record, qubit=qubit):
+                pulled = self.before(1 << qubit, present[0])
+                return Pulled(self.noisy(record, qubit, step.value, pulled.operator), pulled.waiting)
             case fl.Toss():
                 return self.tossed(step.value, ahead)
             case fl.Decide() | fl.Set() if len(present) > 1:  # what is 0 is below the others
@@ -141,6 +152,21 @@ class UpperMaps:
         ends = [self.slack(end * a + (1 - end) * b, a, b) for end in {least, most}]
         return Pulled(ends[0] if len(ends) == 1 else self.join(*ends))
 
+    def noisy(self, record: ChannelRecord, qubit: int, p: Interval, x: Operator) -> Operator:
+        """A channel pulled back, at both ends of what its probability may be."""
+        least, most = (min(max(end, 0.0), 1.0) for end in p)
+        ends = [record.factors(np.array(end)) for end in sorted({least, most})]
+
+        def pulled(w: NDArray[np.float64], c: NDArray[np.float64]) -> Operator:
+            return self.slack(applied(x, qubit, (w, c), adjoint=True), x)
+
+        if len(ends) == 1:
+            return pulled(*ends[0])
+        if record.mixture:
+            return self.join(*(pulled(w, c) for w, c in ends))
+        populations = self.join(*(pulled(w, np.zeros_like(c)) for w, c in ends))
+        return self.smaller(populations + self.above(*(pulled(np.zeros_like(w), c) for w, c in ends)), x)
+
     # --- waiting gates ---
 
     def before(self, bits: int, pulled: Pulled) -> Pulled:
@@ -160,6 +186,9 @@ class UpperMaps:
 
     def spread(self, gate: int, angles: Interval, x: Operator) -> Operator:
         """A bound of U(a)† X U(a) for all angles of an interval."""
+        record = self.graph.flow.gates[gate].record
+        if record.drift is not None or (record.targets > LARGEST_SPREAD and not is_gate(record.name)):
+            return self.slack(np.asarray(norm(x) * np.eye(self.dimension, dtype=complex)), x)
         half = (angles[1] - angles[0]) / 2
         if math.isfinite(half):
             x = self.turned(gate, (angles[0] + angles[1]) / 2, x)
@@ -184,6 +213,10 @@ class UpperMaps:
             return a
         return self.smaller(self.slack((a + b + modulus(a - b)) / 2, a, b), a, b)
 
+    def above(self, a: Operator, b: Operator) -> Operator:
+        """An operator above both, which need not be positive."""
+        return self.slack((a + b + modulus(a - b)) / 2, a, b)
+
     def smaller(self, bound: Operator, *operators: Operator) -> Operator:
         """`bound`, or ‖X‖ · 1 if its trace is smaller."""
         largest = max(norm(x) for x in operators)
@@ -207,13 +240,18 @@ class UpperMaps:
             if (1 + len(self.unitaries)) * u.nbytes <= KEPT_BYTES:
                 self.unitaries[gate, angle] = u
         angle = angle if small.angle is None else small.angle
-        return self.slack(hermitian(u.conj().T @ x @ u), x, scale=1 + abs(angle))
+        scale = 1 + abs(angle) + _declared_slack(small, angle)
+        return self.slack(hermitian(u.conj().T @ x @ u), x, scale=scale)
 
     def eigenspaces(self, gate: int) -> list[tuple[float, Operator]]:
         """Eigenvalues of the generator and projectors on their spaces, on the whole register."""
         if gate not in self.projectors:
             small = self.graph.flow.gates[gate]
             values, vectors = small.record.eigen
+            if not is_gate(small.record.name):
+                # Eigenvalues of a declared generator may be equal or merely close: each is taken by itself.
+                self.projectors[gate] = self._eigenvectors(small)
+                return self.projectors[gate]
             found = []
             for value in np.unique(np.round(small.spectrum, 9)):
                 chosen = vectors[:, np.abs(values - value) < 1e-6]
@@ -224,6 +262,17 @@ class UpperMaps:
             self.projectors[gate] = found
         return self.projectors[gate]
 
+    def _eigenvectors(self, small: SmallGate) -> list[tuple[float, Operator]]:
+        """Eigenvalues of a generator, with the projector on one eigenvector each; of idle controls, too."""
+        values, vectors = small.record.eigen
+        found = [
+            (float(value), embedded(np.outer(v, v.conj()), small, self.qubits, idle=0.0))
+            for value, v in zip(values, vectors.T, strict=True)
+        ]
+        if small.controls:
+            found.append((0.0, embedded(0 * vectors, small, self.qubits, idle=1.0)))
+        return found
+
     def slack(self, result: Operator, *sources: Operator, scale: float = 1.0) -> Operator:
         """`result` and what rounding may have taken away from it."""
         size = max(float(np.linalg.norm(x)) for x in (result, *sources))
@@ -233,6 +282,15 @@ class UpperMaps:
 def support(gate: SmallGate) -> int:
     """The qubits that a gate acts on or is controlled by, as a bit mask."""
     return gate.controls | sum(1 << q for q in gate.targets)
+
+
+def _declared_slack(small: SmallGate, angle: float) -> float:
+    """What the matrix of a declared gate may be off by, in units of the slack; 0 for other gates."""
+    record = small.record
+    if is_gate(record.name):
+        return 0.0
+    off = fixed_error(record) if record.fixed is not None else exponential_error(record, angle)
+    return 2 * off / ROUNDING
 
 
 def hermitian(x: Operator) -> Operator:

@@ -20,8 +20,9 @@ from qdiff.lang.text.observable_text import parse_observable
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.sim.analysis import Analysis
-from qdiff.sim.exact import Floats
+from qdiff.sim.exact import ExactEngine, Floats
 from qdiff.sim.hybrid.engine import HybridEngine
+from qdiff.sim.pure.branching import BranchingEngine
 
 pytestmark = pytest.mark.skipif(not is_extended(), reason="this platform has no extended precision")
 
@@ -34,6 +35,13 @@ def test_no_error_exceeds_its_bound() -> None:
     assert not report.exceeded, "\n\n".join(report.exceeded)
     assert report.checked >= 90, str(report)
     assert report.sharp >= 0.5, str(report)
+
+
+@pytest.mark.parametrize("engine", [HybridEngine, BranchingEngine])
+def test_no_error_of_declared_gates_exceeds_its_bound(engine: type[ExactEngine]) -> None:
+    report = survey(draw_cases(60, seed_value=11, declared=True), engine)
+    assert not report.exceeded, "\n\n".join(report.exceeded)
+    assert report.checked >= 30, str(report)
 
 
 # --- The checker --------------------------------------------------------------------------------

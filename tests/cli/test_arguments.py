@@ -82,10 +82,10 @@ def test_words_of_the_process_are_the_default(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("", "Give a command: check, show, run, value, grad, train. `qdiff --help` explains them."),
+        ("", "Give a command: check, show, run, value, grad, diff, train. `qdiff --help` explains them."),
         (
             "chek walk.qprog",
-            "There is no command `chek`. Commands: check, show, run, value, grad, train. "
+            "There is no command `chek`. Commands: check, show, run, value, grad, diff, train. "
             "Did you mean `check`?",
         ),
         ("check", "the following arguments are required: FILE. `qdiff check --help` explains."),
@@ -109,7 +109,10 @@ def test_words_of_the_process_are_the_default(monkeypatch, capsys):
         ),
         ("check walk.qprog -p t=1", "There is no option `-p`. `qdiff check --help` explains."),
         ("--json check walk.qprog", "--json comes after the command: `qdiff check ... --json`."),
-        ("--json", "Give a command: check, show, run, value, grad, train. `qdiff --help` explains them."),
+        (
+            "--json",
+            "Give a command: check, show, run, value, grad, diff, train. `qdiff --help` explains them.",
+        ),
         ("run walk.qprog -p t=1 w=2", "Unexpected `w=2`. Each parameter has its own -p: -p w=2"),
         ("check walk.qprog turn.qprog", "Unexpected `turn.qprog`. `qdiff check --help` explains."),
         ("run walk.qprog --shots 1.5", "--shots `1.5`: expected a whole number, such as 1000."),

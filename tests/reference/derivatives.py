@@ -1,10 +1,10 @@
 """Exact gradients by forward mode: the interpreter carries the state and one tangent a parameter.
 
 Matrices become stacks (1 + parameters, 2ⁿ, 2ⁿ), the state first. Everything linear acts on each
-matrix alike, as it stands in the interpreter; only the two primitives with numbers in them add a
+matrix alike, as it stands in the interpreter; only the primitives with numbers in them add a
 term by the product rule,
 
-    d(U ρ U†) = U dρ U† - (i/2) da [G, U ρ U†]        d(p ρ) = p dρ + dp ρ .
+    d(U ρ U†) = U dρ U† - (i/2) da [K, U ρ U†]        d(p ρ) = p dρ + dp ρ        d(𝓔 ρ) = 𝓔 dρ + dp d𝓔/dp ρ .
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from functools import lru_cache
 
 import numpy as np
 from reference.interpreter import expectation, value
+from reference.noise import noise_slope
 from reference.operators import Matrix, Places, dagger, generator, times
 from reference.precision import DOUBLE, Arithmetic
 from reference.semantics import Angles, Interpreter, Store
 from richardson import limit
 
 from qdiff.lang.expr import Expr
+from qdiff.lang.gates import GateRecord
 from qdiff.lang.observable import Observable
-from qdiff.lang.tree import Program
+from qdiff.lang.tree import Channel, Program
 
 derivative = lru_cache(maxsize=4096)(Expr.diff)
 
@@ -76,15 +78,28 @@ class TangentInterpreter(Interpreter):
         return [self.evaluate(derivative(expression, name), store) for name in self.names]
 
     def primitive(
-        self, name: str, angles: Angles, targets: Places, controls: Places, store: Store, rho: Matrix
+        self, gate: GateRecord, angles: Angles, targets: Places, controls: Places, store: Store, rho: Matrix
     ) -> Matrix:
-        after = super().primitive(name, angles, targets, controls, store, rho)
+        after = super().primitive(gate, angles, targets, controls, store, rho)
         for angle in angles:
             # [G, ρ] = Gρ - (Gρ)†, both being Hermitian
-            product = times(generator(name, targets, controls, self.n), after[0])
+            value = self.evaluate(angle, store) if gate.drift is not None else 0.0
+            found = generator(gate, value, targets, controls, self.n, self.arithmetic)
+            product = times(found, after[0])
             turned = -0.5j * (product - dagger(product))
             for j, slope in enumerate(self.slopes(angle, store), start=1):
                 after[j] += slope * turned
+        return after
+
+    def channel(self, channel: Channel, store: Store, rho: Matrix) -> Matrix:
+        after = super().channel(channel, store, rho)
+        (place,) = self.places(channel.qubits)
+        slopes = self.slopes(channel.probability, store)
+        if any(slopes):
+            p = self.probability(channel.probability, store)
+            change = noise_slope(channel.name, p, place, self.n, rho[0])
+            for j, slope in enumerate(slopes, start=1):
+                after[j] += slope * change
         return after
 
     def flip(self, probability: Expr, store: Store, rho: Matrix) -> tuple[Matrix, Matrix]:

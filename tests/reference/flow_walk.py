@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from reference.noise import noisy
 from reference.operators import Matrix, lowering, projector, sandwiched, unitary
 from reference.semantics import COMPARISONS
 
@@ -25,8 +26,8 @@ class FlowWalk:
     """Advances states and counts.
 
     Attributes:
-        ended: states at the end by store; operations: expected number of gates, resets, measurements,
-            tosses so far; occurrences: of primitives by parameter.
+        ended: states at the end by store; operations: expected number of gates, channels, resets,
+            measurements, tosses so far; occurrences: of primitives by parameter.
     """
 
     flow: Flow
@@ -77,7 +78,7 @@ class FlowWalk:
                     self.count(expression.parameters(), mass)
                     angles = (float(expression.evaluate(self.params, counters)),)
                 controls = tuple(q for q in range(n) if small.controls >> q & 1)
-                u = unitary(small.record.name, angles, small.targets, controls, n)
+                u = unitary(small.record, angles, small.targets, controls, n)
                 return [((following, store), sandwiched(u, rho))]
             case fl.ResetBits(bits=bits, next=following):
                 for q in range(n):
@@ -97,6 +98,11 @@ class FlowWalk:
                     )
                     for u in range(1 << len(qubits))
                 ]
+            case fl.ChannelBits(record=entry, qubit=qubit, expression=index, next=following):
+                expression = self.flow.expressions[index]
+                self.count(expression.parameters(), mass)
+                p = float(expression.evaluate(self.params, counters))
+                return [((following, store), noisy(entry.name, p, qubit, n, rho))]
             case fl.Toss(expression=index, if_true=if_true, if_false=if_false):
                 expression = self.flow.expressions[index]
                 self.count(expression.parameters(), mass)

@@ -17,8 +17,9 @@ from reference.operators import Matrix, Places, pauli_product
 from reference.semantics import Angles, Interpreter, Path, State, Store
 
 from qdiff.lang.expr import Expr, Parameter, ParameterElement
+from qdiff.lang.gates import GateRecord
 from qdiff.lang.observable import Observable
-from qdiff.lang.tree import Condition, Program
+from qdiff.lang.tree import Channel, Condition, Program
 
 
 def run(program: Program, params: Mapping[str, float]) -> State:
@@ -89,11 +90,15 @@ class CountingInterpreter(Interpreter):
         return true, false
 
     def primitive(
-        self, name: str, angles: Angles, targets: Places, controls: Places, store: Store, rho: Matrix
+        self, gate: GateRecord, angles: Angles, targets: Places, controls: Places, store: Store, rho: Matrix
     ) -> Matrix:
         for angle in angles:
             self.count(angle, store, rho)
-        return super().primitive(name, angles, targets, controls, store, rho)
+        return super().primitive(gate, angles, targets, controls, store, rho)
+
+    def channel(self, channel: Channel, store: Store, rho: Matrix) -> Matrix:
+        self.count(channel.probability, store, rho)
+        return super().channel(channel, store, rho)
 
     def flip(self, probability: Expr, store: Store, rho: Matrix) -> tuple[Matrix, Matrix]:
         self.count(probability, store, rho)

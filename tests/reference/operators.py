@@ -7,10 +7,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from reference.exponentials import both
 from reference.precision import DOUBLE, Arithmetic
 from scipy.sparse import csr_array
 
-from qdiff.lang.gates import PAULI, record
+from qdiff.lang.gates import PAULI, GateRecord
 
 Matrix = NDArray[Any]  # complex128, or clongdouble in extended precision
 Operator: TypeAlias = Matrix | csr_array
@@ -61,7 +62,7 @@ def embedded(small: Matrix, targets: Places, controls: Places, n: int, idle: flo
 
 @lru_cache(maxsize=4096)
 def unitary(
-    name: str,
+    gate: str | GateRecord,
     angles: tuple[float, ...],
     targets: Places,
     controls: Places,
@@ -69,14 +70,24 @@ def unitary(
     arithmetic: Arithmetic = DOUBLE,
 ) -> Operator:
     """A gate."""
-    return embedded(arithmetic.matrix(name, angles), targets, controls, n, idle=1)
+    return embedded(arithmetic.matrix(gate, angles), targets, controls, n, idle=1)
 
 
 @lru_cache(maxsize=4096)
-def generator(name: str, targets: Places, controls: Places, n: int) -> Operator:
-    """G of a gate exp(-i a G/2): nothing happens where a control is 0."""
-    small = record(name).generator
+def generator(
+    gate: GateRecord,
+    angle: float,
+    targets: Places,
+    controls: Places,
+    n: int,
+    arithmetic: Arithmetic = DOUBLE,
+) -> Operator:
+    """K of a gate with one angle, dU/da = -(i/2) K U: nothing happens where a control is 0."""
+    small = gate.generator
     assert small is not None
+    if gate.drift is not None:
+        matrix, slope = both(gate, angle, arithmetic.complex)
+        small = 2j * slope @ matrix.conj().T
     return embedded(small, targets, controls, n, idle=0)
 
 

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from reference.exponentials import matrix_of
 
 from qdiff.errors import EvaluationError
 from qdiff.lang import expr as ex
 from qdiff.lang.expr import Expr
-from qdiff.lang.gates import record
+from qdiff.lang.gates import GateRecord, is_gate, record
 
 Number = Any  # int, float or np.longdouble
 
@@ -60,8 +61,11 @@ class Arithmetic:
             raise EvaluationError(f"`{expression}` is not a finite number")
         return value
 
-    def matrix(self, gate: str, angles: tuple[Number, ...]) -> NDArray[Any]:
+    def matrix(self, gate: str | GateRecord, angles: tuple[Number, ...]) -> NDArray[Any]:
         """The matrix of a gate that is fixed or has one angle, without controls."""
+        if isinstance(gate, GateRecord) and not is_gate(gate.name):
+            return matrix_of(gate, angles, self.complex)
+        gate = gate.name if isinstance(gate, GateRecord) else gate
         if self.real is float:
             return record(gate).matrix(*angles)
         return _rotation(gate, *angles) if angles else fixed(gate)

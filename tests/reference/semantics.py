@@ -12,13 +12,14 @@ from operator import eq, ge, gt, le, lt, ne
 from typing import Any, assert_never
 
 import numpy as np
+from reference.noise import noisy
 from reference.operators import Matrix, Operator, Places, lowering, projector, sandwiched, unitary
 from reference.precision import DOUBLE, Arithmetic
 
 from qdiff.errors import EvaluationError
 from qdiff.lang import tree as qt
 from qdiff.lang.expr import Expr
-from qdiff.lang.gates import record
+from qdiff.lang.gates import GateRecord, record
 
 Store = tuple[int, ...]
 State = dict[Store, Matrix]
@@ -94,6 +95,8 @@ class Interpreter:
                 return channel(state, lowering(place, 0, self.n), lowering(place, 1, self.n))
             case qt.Gate():
                 return {store: self.gate(statement, store, rho) for store, rho in state.items()}
+            case qt.Channel():
+                return {store: self.channel(statement, store, rho) for store, rho in state.items()}
             case qt.Assign(counter, expression):
                 return self.assigned(counter, {s: self.exactly(expression, s) for s in state}, state)
             case qt.Measure(counter, qubits):
@@ -115,21 +118,28 @@ class Interpreter:
 
     def gate(self, gate: qt.Gate, store: Store, rho: Matrix) -> Matrix:
         """A gate is one primitive; U(a,b,c) is three, P(c) first."""
-        parts: list[tuple[str, Angles]] = [
-            (part.gate, (gate.angles[part.angle],)) for part in record(gate.name).parts
+        entry = self.program.record(gate.name)
+        parts: list[tuple[GateRecord, Angles]] = [
+            (record(part.gate), (gate.angles[part.angle],)) for part in entry.parts
         ]
-        for name, angles in parts or [(gate.name, gate.angles)]:
+        for part, angles in parts or [(entry, gate.angles)]:
             rho = self.primitive(
-                name, angles, self.places(gate.targets), self.places(gate.controls), store, rho
+                part, angles, self.places(gate.targets), self.places(gate.controls), store, rho
             )
         return rho
 
     def primitive(
-        self, name: str, angles: Angles, targets: Places, controls: Places, store: Store, rho: Matrix
+        self, gate: GateRecord, angles: Angles, targets: Places, controls: Places, store: Store, rho: Matrix
     ) -> Matrix:
         """U ρ U†."""
         values = tuple(self.evaluate(angle, store) for angle in angles)
-        return sandwiched(unitary(name, values, targets, controls, self.n, self.arithmetic), rho)
+        return sandwiched(unitary(gate, values, targets, controls, self.n, self.arithmetic), rho)
+
+    def channel(self, channel: qt.Channel, store: Store, rho: Matrix) -> Matrix:
+        """A noise channel: one primitive."""
+        (place,) = self.places(channel.qubits)
+        p = self.probability(channel.probability, store)
+        return noisy(channel.name, p, place, self.n, rho)
 
     def assigned(self, counter: str, numbers: dict[Store, float], state: State) -> State:
         """ρ moves from σ to σ[counter ↦ numbers(σ)]."""
@@ -217,11 +227,15 @@ class Interpreter:
 
     def flip(self, probability: Expr, store: Store, rho: Matrix) -> tuple[Matrix, Matrix]:
         """p ρ and (1-p) ρ."""
-        p = self.evaluate(probability, store)
+        p = self.probability(probability, store)
+        return p * rho, (1 - p) * rho
+
+    def probability(self, expression: Expr, store: Store) -> Any:
+        """The value of a probability, clipped within 1e-12 of [0, 1]."""
+        p = self.evaluate(expression, store)
         if not -1e-12 <= p <= 1 + 1e-12:
             raise EvaluationError(f"the probability {p} is outside [0, 1]")
-        p = min(max(p, 0), 1)
-        return p * rho, (1 - p) * rho
+        return min(max(p, self.arithmetic.real(0)), self.arithmetic.real(1))
 
     # --- Names and numbers ----------------------------------------------------------------------
 

@@ -25,6 +25,8 @@ def census(body: str) -> Census:
         ("if M[q, r] = 1 then H[q]; H[q] else X[q] fi", 4, 2, 2 + 3),
         ("if not M[q, r] = 1 then H[q]; H[q] else X[q] fi", 4, 2, 6 + 1),
         ("if flip(0.5) then abort else X[q] fi", 1, 1, 1),
+        ("dephase(t)[q]; H[q]", 2, 2, 1 + 2),
+        ("depolarize(t)[q]; H[q]", 5, 2, 4 + 5),
         ("if c < 1 then H[q]; H[q] else X[q] fi", 1, 2, 2),
         ("if c < 1 and M[q] = 1 then H[q] fi; X[q]", 2, 2, 1 + 2),
         ("case M[q, r] of 0: H[q] | 2: H[q]; H[q] | else: X[q] esac", 4, 2, 1 + 2 + 2),
@@ -74,11 +76,26 @@ def test_stores(body: str, stores: float) -> None:
         ("H[q];\nif c = 0 and\nflip(0.5) then X[q] fi", "a flip (line 3)"),
         ("while not M[q] = 1 do H[q] od", "a measurement (line 1)"),
         ("c := M[q]", "a measurement (line 1)"),
+        ("H[q];\ndephase(t)[q]; q := |0>", "the channel `dephase` (line 2)"),
         ("if c = 0 then\n case M[q] of 0: skip esac fi", "a measurement (line 2)"),
     ],
 )
 def test_what_is_random(body: str, random: str) -> None:
     assert size_of(parse(f"qubit: q para: t count: c {body}")).random == random
+
+
+@pytest.mark.parametrize(
+    ("body", "inseparable"),
+    [
+        ("dephase(t)[q]; depolarize(t)[q]", ""),
+        (
+            "dephase(t)[q];\nif c < 1 then damp(0.1)[q] fi",
+            "the channel `damp` (line 2), which is no mixture of gates and resets",
+        ),
+    ],
+)
+def test_what_is_inseparable(body: str, inseparable: str) -> None:
+    assert size_of(parse(f"qubit: q para: t count: c {body}")).inseparable == inseparable
 
 
 def test_deep_and_long_programs_are_no_limit() -> None:

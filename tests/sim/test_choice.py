@@ -101,6 +101,14 @@ def test_asked_for_by_name() -> None:
         "The pure-state engine cannot answer for this program: the program has a measurement (line 1). "
         "Engines that can: hybrid, branching."
     )
+    damped = parse("qubit: q\nH[q];\ndamp(0.1)[q]")
+    assert choose(damped, MEMORY).name == "hybrid"
+    with pytest.raises(QdiffError) as caught:
+        choose(damped, MEMORY, "branching")
+    assert str(caught.value) == (
+        "The branching engine cannot answer for this program: the program has the channel `damp` (line 3), "
+        "which is no mixture of gates and resets. Engines that can: hybrid."
+    )
     with pytest.raises(QdiffError) as caught:
         engine_name("hybird")
     assert str(caught.value) == (

@@ -30,7 +30,7 @@ from qdiff.sim.derivative_bounds import (
     degree,
     derivative_bounds,
 )
-from qdiff.sim.flow import Apply, SmallGate, Toss, lower
+from qdiff.sim.flow import Apply, ChannelBits, SmallGate, Toss, lower
 from qdiff.sim.hybrid.engine import HybridEngine
 
 pytestmark = pytest.mark.skipif(not is_extended(), reason="this platform has no extended precision")
@@ -70,7 +70,7 @@ class BruteForce:
             match flow.instructions[place[0]]:
                 case Apply(gate=gate) if wrt in self.read(flow.gates[gate].expression, walk):
                     found |= dict.fromkeys(following)
-                case Toss(expression=index) if wrt in self.read(index, walk):
+                case Toss(expression=index) | ChannelBits(expression=index) if wrt in self.read(index, walk):
                     found |= dict.fromkeys(following)
         return list(found)
 
@@ -133,6 +133,13 @@ PROGRAMS = {
     "counter": ("for i in 1..3 do c++; Ry(c*t)[q]; if M[q] = 1 then abort fi od", "c*Z[r]"),
     "phase": ("H[q]; U(t, u, 2*t)[q]; C_P(t)[q][r]; H[q]", "X[q]"),
     "flip and gate": ("while flip(0.3 + t^2/4) do Ry(t)[q] od", "Z[q]"),
+    "dephase": (
+        "H[q]; dephase(0.3 + t^2/4)[q]; while M[q] = 1 do Ry(t)[r]; dephase(t/2)[r]; H[q] od",
+        "X[r]",
+    ),
+    "depolarize": ("H[q]; while M[q] = 1 do depolarize(t/2)[q]; H[q]; Ry(1)[r] od", "Z[r]"),
+    "damp": ("H[r]; while M[q] = 0 do damp(t/2)[r]; Ry(2)[q] od", "X[r] + Z[r]"),
+    "damp and sine": ("H[r]; damp(sin(t)^2)[r]; Ry(t)[r]; damp(t)[r]", "X[r] + Z[r]"),
     "bounded": ("while{3} M[q] = 0 do Ry(t)[q] od", "Z[q]"),
 }
 
@@ -147,7 +154,7 @@ def case_of(name: str) -> tuple[Program, Observable, dict[str, float]]:
 def test_programs(name: str) -> None:
     program, observable, params = case_of(name)
     bounds = derivative_bounds(BruteForce(program), params, observable, "t")
-    assert bounds.complete == (name != "sine")
+    assert bounds.complete == (name not in ("sine", "damp", "damp and sine"))
     assert math.isfinite(bounds.second)
     check_bounds(program, observable, params, "t", bounds)
 
@@ -229,6 +236,27 @@ def test_reason_of_orders() -> None:
     assert math.isfinite(bounds.order(3))
     assert bounds.order(4) == bounds.shift_bias(0.01) == math.inf
     assert bounds.reason == "an angle or probability is no polynomial in `t`: 3 orders are bounded"
+
+
+def test_no_more_orders_than_are_known_of_every_expression() -> None:
+    program = parse("qubit: q para: t Ry(t^6)[q]; Rx(sin(t))[q]")
+    bounds = derivative_bounds(BruteForce(program), {"t": 0.8}, parse_observable("Z[q]"), "t", orders=3)
+    assert math.isfinite(bounds.order(3))
+    assert bounds.order(4) == math.inf
+
+
+def test_the_norm_of_a_damping_that_changes() -> None:
+    """2 where √(1-p) ≥ 1/2, else 1 + 1/(2√(1-p)); later derivatives are those of the root."""
+    program = parse("qubit: q para: p H[q]; damp(p)[q]")
+    for p, first in ((0.5, 2.0), (0.96, 1 + 1 / 0.4)):
+        bounds = derivative_bounds(BruteForce(program), {"p": p}, parse_observable("X[q]"), "p")
+        assert bounds.flips[0] == pytest.approx(first)
+        assert bounds.flips[1] == pytest.approx((1 - p) ** -1.5 / 4)
+    bounds = derivative_bounds(BruteForce(program), {"p": 1.0}, parse_observable("X[q]"), "p")
+    assert bounds.first == math.inf
+    assert bounds.reason.startswith(
+        "a derivative of `damp(p)` by `p` is not bounded: as far as is known, its probability may be 1"
+    )
 
 
 def test_a_derivative_that_does_not_exist() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from random_parts import MIXTURES
 from strategies import cases
 
 from qdiff.errors import EvaluationError, ResourceError
@@ -17,7 +18,7 @@ from qdiff.lang.parameters import resolve
 from qdiff.lang.text.observable_text import parse_observable
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
-from qdiff.sim.census import what_is_random
+from qdiff.sim.census import what_is_inseparable, what_is_random
 from qdiff.sim.exact import Curvature, ExactEngine
 from qdiff.sim.hybrid.engine import HybridEngine
 from qdiff.sim.pure.branching import BranchingEngine
@@ -33,7 +34,9 @@ MANY_BRANCHES = ("nested_loops", "quantum_walk_at_pi", "quantum_walk_at_2")
 
 def engines_for(program: Program) -> list[ExactEngine]:
     """The engines that can answer, the hybrid one first."""
-    engines: list[ExactEngine] = [HybridEngine(program), BranchingEngine(program)]
+    engines: list[ExactEngine] = [HybridEngine(program)]
+    if not what_is_inseparable(program):
+        engines.append(BranchingEngine(program))
     return engines if what_is_random(program) else [*engines, PureStateEngine(program)]
 
 
@@ -77,11 +80,12 @@ def test_reference_cases(case: dict[str, Any]) -> None:
     assert check_agreement(program, parse_observable(case["observable"]), row, engines_for(program)) > 1
 
 
-def test_random_programs() -> None:
+@pytest.mark.parametrize("declared", [False, True])
+def test_random_programs(declared: bool) -> None:
     answered: list[int] = []
 
     @settings(max_examples=60)
-    @given(cases())
+    @given(cases(noise=MIXTURES, declared=declared))
     def check(case: tuple[Program, Observable, dict[str, float]]) -> None:
         program, observable, row = case
         answered.append(check_agreement(program, observable, row, engines_for(program)))

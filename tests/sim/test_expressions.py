@@ -40,6 +40,8 @@ def test_errors() -> None:
     assert "6:4: `sqrt(t)` has no finite real value (operands: -1)." in failed
     improbable = str(value_error(FLOW.program, double, {"t": 2.0}, counters, probability=True))
     assert "the probability `2*t` is 4.0, outside [0, 1]." in improbable
+    noise = value_error(FLOW.program, double, {"t": 2.0}, counters, probability=True, channel="damp")
+    assert "the probability `2*t` of `damp` is 4.0, outside [0, 1]." in str(noise)
     no_number = str(value_error(FLOW.program, double, {"t": 2.0}, counters, probability=False))
     assert "`2*t` is not a finite number." in no_number
     slope = root.diff("t")

@@ -16,9 +16,15 @@ from qdiff.sim.abstract_graph import STOP, AbstractGraph, explore
 from qdiff.sim.flow import SmallGate, lower
 from qdiff.sim.occupation import ZERO, nonzero, possible_steps
 
+DECLARED = """
+gate Swapped(a)[x, y] = exp(-i a * (0.5*X X + 0.5*Y Y + 0.3*Z I))
+gate Turned(a)[x] = exp(-i a * X)
+gate Drifting(a)[x] = exp(-i (a * Z + 0.4*X))
+"""
+
 
 def graph_of(body: str) -> AbstractGraph:
-    graph = explore(lower(parse(f"qubit: q, r para: t count: c {body}")), {"t": 0.4}, 32)
+    graph = explore(lower(parse(f"qubit: q, r para: t count: c {DECLARED} {body}")), {"t": 0.4}, 32)
     assert graph is not None
     return graph
 
@@ -35,6 +41,17 @@ def graph_of(body: str) -> AbstractGraph:
         ("while not flip(0) do skip od", False),
         ("while flip(1) do skip od", False),
         ("while not flip(0 * c) do c++ od", False),
+        ("while M[q] = 0 do H[r]; dephase(t)[q]; damp(t)[q]; depolarize(t)[r] od", False),
+        ("while M[q] = 0 do dephase(t)[q]; CNOT[r, q] od", False),
+        ("X[q]; while M[q] = 1 do dephase(t)[q]; damp(t)[r] od", False),
+        ("while M[q] = 0 do Turned(t)[r]; C_Drifting(t)[q][r] od", False),
+        ("while M[q] = 0 do Swapped(t)[q, r] od", False),
+        ("while M[q] = 0 do Swapped(t)[q, r]; Turned(t)[r] od", True),
+        ("while M[q] = 0 do depolarize(t)[q] od", True),
+        ("X[q]; while M[q] = 1 do damp(t)[q] od", True),
+        ("while M[q] = 0 do depolarize(t)[r]; CNOT[r, q] od", True),
+        ("X[r]; while M[q] = 0 do Swapped(t)[q, r] od", True),
+        ("while M[q] = 0 do Drifting(t)[r]; CNOT[r, q] od", True),
         ("while M[q] = 0 do H[q] od", True),
         ("while M[q] = 0 do SWAP[r, q]; H[r] od", True),
         ("X[q]; while M[q] = 1 do C_H[q][r]; C_X[r][q] od", True),

@@ -213,6 +213,8 @@ def test_capabilities_as_text() -> None:
         ("Ry(t*c)[q]", {"counters"}),
         ("if M[q] = 1 then skip fi", {"mid_circuit_measurement"}),
         ("if flip(t) then skip fi", {"flip"}),
+        ("damp(t)[q]", {"noise"}),
+        ("dephase(1/(c+2))[q]", {"noise", "counters"}),
         ("if flip(1/(c+2)) then skip fi", {"flip", "counters"}),
         ("if t < 2 then skip fi", set()),
         ("if not (t < 2 or c < 1) then skip fi", {"counters"}),
@@ -247,7 +249,7 @@ def test_require_says_so_where_nothing_serves() -> None:
         TrajectoryBackend().prepare(PROGRAM, Readout(expectations=(Z("q"),)))
     assert str(caught.value) == (
         "Backend `trajectory` cannot run this program. It lacks: expectations; it has: loops, nested ifs, "
-        "counters, reset, flip, mid circuit measurement. Backends that would serve: none."
+        "counters, reset, flip, mid circuit measurement, noise. Backends that would serve: none."
     )
 
 

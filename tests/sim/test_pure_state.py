@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from qdiff.lang.channels import channel_record, known_channels
 from qdiff.lang.gates import known_gates, pauli_matrix, record
 from qdiff.sim.pure_state import PureState
 
@@ -108,3 +109,23 @@ def test_an_outcome_without_weight_is_never_drawn() -> None:
     state = random_state(1, seed=5)
     state.tensor[1] = 0  # total weight below 1: rounding may bring u * total up to it
     assert state.measure((0,), 1.0) == 0
+
+
+@pytest.mark.parametrize("name", known_channels())
+@pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
+def test_one_operator_of_a_channel_acts(name: str, p: float) -> None:
+    """All of [0, 1) together makes the channel; an operator that cannot act never does."""
+    kraus, points = channel_record(name).kraus(p), 4000
+    before = random_state(3, seed=8)
+    vector = before.tensor.ravel().copy()
+    for qubit in range(3):
+        expected = sum(np.outer(w, w.conj()) for w in (applied(k, (), (qubit,), vector) for k in kraus))
+        found = np.zeros((8, 8), dtype=complex)
+        for i in range(points):
+            state = PureState(3)
+            state.tensor[...] = before.tensor
+            state.disturb(kraus, qubit, (i + 0.5) / points)
+            after = state.tensor.ravel()
+            assert abs(np.linalg.norm(after) - 1) < 1e-12
+            found += np.outer(after, after.conj()) / points
+        np.testing.assert_allclose(found, expected, atol=4 / points)

@@ -11,7 +11,7 @@ from qdiff.sim.thresholds import MOST_POINTS, partition
 
 
 def partition_of(body: str, n: float = 0.0) -> Partition:
-    return partition(lower(parse(f"qubit: q para: n count: c, k {body}")), {"n": n})
+    return partition(lower(parse(f"qubit: q para: n, w[6] count: c, k {body}")), {"n": n})
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,8 @@ def test_the_points_nearest_to_zero_are_kept() -> None:
         ("c := c mod k", 1),
         ("c := 8", 1),
         ("if flip(c / 5) then X[q] fi", 1),
+        ("if flip(w[c mod 5]) then X[q] fi", 5),
+        ("damp(w[c mod 5])[q]; dephase(w[c mod 3])[q]", 15),
     ],
 )
 def test_modulus(body: str, modulus: int) -> None:

@@ -64,6 +64,16 @@ PROGRAMS: dict[str, tuple[str, dict[str, float]]] = {
         "q := |0>; Ry(w[c])[q[0]]; m[1] := 10 - c div 2; CNOT[q[0], q[1]]; m[0] := M[q[1]]; H[q[1]]",
         {"w[0]": 0.3, "w[1]": 1.0, "w[2]": -2.0, "w[3]": 2.2},
     ),
+    "channels": (
+        "qubit: a, b\npara: p\ncount: c\nH[a]; CNOT[a, b]; dephase(p)[a]; damp(0.6)[b]; H[a];"
+        "depolarize(p)[b]; while M[a] = 1 do c++; damp(0.4 + p/c)[a]; H[b]; dephase(0.4)[b]; H[b] od;"
+        "damp(1)[a]; depolarize(0)[b]",
+        {"p": 0.35},
+    ),
+    "noise that is complete": (
+        "qubit: a, b, c\nH[a]; dephase(0.5)[a]; H[a]; X[b]; depolarize(1)[b]; X[c]; damp(1)[c]",
+        {},
+    ),
     "gates of all kinds": (
         "qubit: a, b, c\npara: t, u\nH[a]; H[b]; SX[c]; Rx(t)[a]; Rzz(t-u)[a,c]; R_XZY(t+u)[a,b,c];\n"
         "P(t)[a]; H[a];"
@@ -109,6 +119,32 @@ def test_p_values_of_many_seeds_are_spread_evenly() -> None:
     values = [p_value(histogram(outcomes(program, {"t": 1.0}, 150, seed)), exact) for seed in range(40)]
     tenths = np.histogram(values, bins=5, range=(0, 1))[0]
     assert 1e-3 < chi2.sf(((tenths - 8) ** 2 / 8).sum(), 4) < 1 - 1e-3
+
+
+class Undamped(PureState):
+    """Leaves the amplitude of |1> as it is where nothing is lost."""
+
+    def disturb(self, kraus: np.ndarray, qubit: int, uniform: float) -> None:
+        kept = np.linalg.norm(kraus[0]) * np.eye(2) / np.sqrt(2)
+        super().disturb(np.stack([kept, *kraus[1:]]), qubit, uniform)
+
+
+def test_a_channel_that_is_wrong_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, params = PROGRAMS["channels"]
+    monkeypatch.setattr(trajectory, "PureState", Undamped)
+    with pytest.raises(AssertionError):
+        assert_drawn_from(histogram(outcomes(parse(text), params)), exact_distribution(parse(text), params))
+
+
+@pytest.mark.parametrize("name", ["dephase", "depolarize", "damp"])
+def test_no_probability_of_a_channel(name: str) -> None:
+    program = parse(f"qubit: q\npara: p\n{name}(p - 1)[q]")
+    assert not outcomes(program, {"p": 1 - 1e-13}, shots=3).cut.any()
+    with pytest.raises(EvaluationError) as caught:
+        outcomes(program, {"p": 0.5})
+    assert str(caught.value).splitlines()[0] == (
+        f"<text>:3:{len(name) + 2}: the probability `p - 1` of `{name}` is -0.5, outside [0, 1]."
+    )
 
 
 class Biased(PureState):

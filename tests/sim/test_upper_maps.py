@@ -10,17 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference.operators import dagger, unitary
 
+from qdiff.lang.channels import ChannelRecord, channel_record
 from qdiff.lang.text.parser import parse
 from qdiff.sim.abstract_graph import explore
-from qdiff.sim.flow import Apply, lower
+from qdiff.sim.channel_maps import applied
+from qdiff.sim.flow import Apply, ChannelBits, lower
 from qdiff.sim.upper_maps import Operator, Pulled, UpperMaps, embedded, modulus, norm, support
 
 GATES = ("Ry(t)[q]", "P(t)[r]", "C_Rz(t)[r][q]", "C_P(t)[q][r]", "Rxx(t)[q, s]", "C_R_XZ(t)[s][q, r]")
+DECLARED = """gate Two(a)[x, y] = exp(-i a/2 * (0.4*X Z + 0.4*Z X))
+    gate Close(a)[x, y] = exp(-i a/2 * (X I + 1.0000000001*I Z))
+    gate Drift(a)[x] = exp(-i (a * 0.5*X + 0.8*Z))
+"""
+DECLARED_GATES = ("Two(t)[q, s]", "C_Two(t)[r][s, q]", "Close(t)[r, q]", "Drift(t)[s]", "C_Drift(t)[r][q]")
 Spread = Callable[[UpperMaps, int, tuple[float, float], Operator], Operator]
 
 
 def maps_of(text: str, **params: float) -> UpperMaps:
-    graph = explore(lower(parse(f"qubit: q, r, s para: t count: c {text}")), {"t": 0.4, **params}, 16)
+    graph = explore(
+        lower(parse(f"qubit: q, r, s para: t count: c {DECLARED}{text}")), {"t": 0.4, **params}, 16
+    )
     assert graph is not None
     return UpperMaps(graph)
 
@@ -39,7 +48,7 @@ def least(x: Operator) -> float:
 def check_spread(spread: Spread) -> None:
     """Assert that the bound is above U(a)† X U(a) for all angles of an interval, for many operators."""
     rng = np.random.default_rng(5)
-    for text in GATES:
+    for text in (*GATES, *DECLARED_GATES):
         maps = maps_of(text)
         (gate,) = {i.gate for i in maps.graph.flow.instructions if isinstance(i, Apply)}
         small = maps.graph.flow.gates[gate]
@@ -49,7 +58,7 @@ def check_spread(spread: Spread) -> None:
             middle, half = rng.uniform(-3, 3), rng.choice([0.01, 0.5, 2.0, 7.0])
             bound = spread(maps, gate, (middle - half, middle + half), x)
             for angle in (*rng.uniform(middle - half, middle + half, 20), middle - half, middle + half):
-                u = unitary(small.record.name, (angle,), small.targets, controls, 3)
+                u = unitary(small.record, (angle,), small.targets, controls, 3)
                 assert least(bound - dagger(u) @ x @ u) >= 0, f"{text}: the bound is exceeded at {angle}"
 
 
@@ -149,3 +158,50 @@ def test_an_unknown_probability() -> None:
         assert least(bound - (p * a + (1 - p) * b)) >= 0
     exact = maps.tossed((0.2, 0.2), [Pulled(a), Pulled(b)]).operator
     assert np.abs(exact - (0.2 * a + 0.8 * b)).max() < 1e-11
+
+
+CHANNELS = ("dephase", "depolarize", "damp")
+
+
+def check_noisy(noisy: Callable[..., Operator]) -> None:
+    """Assert that the bound is above 𝓔†(X) for all probabilities of an interval, and exact at a point."""
+    rng = np.random.default_rng(9)
+    maps = maps_of("skip")
+    for name in CHANNELS:
+        record = channel_record(name)
+        for seed in range(8):
+            x, qubit = random_positive(seed), seed % 3
+            least_p, most_p = sorted(rng.uniform(-0.2, 1.2, 2))
+            bound = noisy(maps, record, qubit, (least_p, most_p), x)
+            for p in np.clip([least_p, most_p, *rng.uniform(least_p, most_p, 20)], 0, 1):
+                pulled = applied(x, qubit, record.factors(np.array(p)), adjoint=True)
+                assert least(bound - pulled) >= 0, f"{name}: the bound is exceeded at {p}"
+            p = float(rng.uniform(0, 1))
+            exact = applied(x, qubit, record.factors(np.array(p)), adjoint=True)
+            assert np.abs(noisy(maps, record, qubit, (p, p), x) - exact).max() < 1e-11, "not exact"
+
+
+def test_unknown_probabilities_of_channels() -> None:
+    check_noisy(UpperMaps.noisy)
+
+
+def test_a_bound_at_one_end_is_caught() -> None:
+    def at_the_end(
+        maps: UpperMaps, record: ChannelRecord, qubit: int, p: tuple[float, float], x: Operator
+    ) -> Operator:
+        return maps.noisy(record, qubit, (p[1], p[1]), x)
+
+    with pytest.raises(AssertionError, match="the bound is exceeded"):
+        check_noisy(at_the_end)
+
+
+def test_a_waiting_gate_does_not_pass_a_channel_on_its_qubit() -> None:
+    maps = maps_of("Ry(t*c)[q]; while flip(0.5) do c++; dephase(t)[r]; damp(t)[q] od")
+    x, everything = random_positive(7), (-np.inf, np.inf)
+    (gate,) = {i.gate for i in maps.graph.flow.instructions if isinstance(i, Apply)}
+    waiting = maps.gate(gate, everything, Pulled(x))
+    for step in maps.graph.steps:
+        if isinstance(step.instruction, ChannelBits):
+            pulled = maps.step(step, [waiting])
+            assert pulled is not None
+            assert bool(pulled.waiting) == (step.instruction.record.name == "dephase")

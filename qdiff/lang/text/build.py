@@ -14,6 +14,7 @@ from qdiff.lang import expr as ex
 from qdiff.lang import tree
 from qdiff.lang.source import Position
 from qdiff.lang.text import syntax as sx
+from qdiff.lang.text.gate_rows import WRITE_GATE, row
 from qdiff.lang.text.precedence import Operand, Signed, grouped
 from qdiff.lang.text.syntax import Fault, Name, Operation, place, span
 from qdiff.lang.text.tokens import Token
@@ -76,6 +77,27 @@ class Builder:
         keyword, name, *lists, body = parts
         names = dict(lists)
         return sx.Definition(name, names.get("angles", ()), names.get("qubits", ()), body, keyword.pos)
+
+    def gate_definition(self, parts: list[Any]) -> sx.GateDefinition:
+        keyword, name, *lists, equals, value = parts
+        if equals.text != "=":
+            raise Fault(f"expected `=`, found `{equals.text}`.", equals.pos)
+        names = dict(lists)
+        return sx.GateDefinition(name, names.get("angles", ()), names.get("qubits", ()), value, keyword.pos)
+
+    def exponential(self, parts: list[Any]) -> sx.Exponential:
+        function, _, exponent, close = parts
+        where = span(function.pos, close.pos)
+        if function.text != "exp":
+            raise Fault(f"expected `exp` or a matrix, found `{function.text}`.", function.pos, WRITE_GATE)
+        return sx.Exponential(exponent, where)
+
+    def matrix(self, parts: list[Any]) -> sx.MatrixRows:
+        rows = tuple([items for _, items, _ in parts[:-1]])
+        return sx.MatrixRows(rows, span(place(rows[0][0]), parts[-1].pos))
+
+    def row(self, parts: list[Any]) -> sx.Expression:
+        return row(parts)
 
     def angle_names(self, parts: list[Any]) -> tuple[str, tuple[Name, ...]]:
         return "angles", tuple(parts[1:-1])
@@ -162,8 +184,8 @@ class Builder:
         return sx.Element(name, indices, span(name.pos, last))
 
     def call(self, parts: list[Any]) -> Operation:
-        function, _, argument, close = parts
-        return Operation(function.text, (argument,), span(function.pos, close.pos))
+        function, _, *arguments, close = parts
+        return Operation(function.text, tuple(arguments), span(function.pos, close.pos))
 
     def measurement(self, parts: list[Any]) -> Operation:
         keyword, (_, qubits, last) = parts

@@ -5,9 +5,10 @@ from __future__ import annotations
 from qdiff.errors import listed
 from qdiff.lang.source import Position
 from qdiff.lang.text import syntax as sx
+from qdiff.lang.text.gate_definitions import declared_gate
 from qdiff.lang.text.names import Declared, Kind, Scope, declarable, described, name_problem, size_problem
 from qdiff.lang.text.syntax import Fault, Name
-from qdiff.lang.tree import Register
+from qdiff.lang.tree import GateDeclaration, Register
 
 _ORDER = ("qubit", "para", "count", "def")
 _KIND: dict[str, Kind] = {"qubit": "qubit", "para": "parameter", "count": "counter"}
@@ -15,19 +16,26 @@ _KIND: dict[str, Kind] = {"qubit": "qubit", "para": "parameter", "count": "count
 Registers = dict[str, tuple[Register, ...]]
 
 
-def declared_names(text: sx.Text) -> tuple[Scope, Registers]:
+def declared_names(text: sx.Text, gates: tuple[GateDeclaration, ...] = ()) -> tuple[Scope, Registers]:
     """Return the names of a program and its registers by keyword.
+
+    Args:
+        gates: gates that are declared besides those of the text.
 
     Raises:
         Fault: declarations out of order or repeated, no qubits, a name that is reserved or taken.
     """
-    scope = Scope({}, {})
+    scope = Scope({gate.name: gate for gate in gates}, {})
     registers: Registers = {"qubit": (), "para": (), "count": ()}
     reached = -1
     for declaration in text.declarations:
         if isinstance(declaration, sx.Definition):
             reached = _ORDER.index("def")
             _define(declaration, scope)
+            continue
+        if isinstance(declaration, sx.GateDefinition):
+            reached = _ORDER.index("def")
+            scope.program[declaration.name.text] = declared_gate(declaration, scope)
             continue
         here = _ORDER.index(declaration.kind)
         if registers[declaration.kind]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import assert_never
 
 from qdiff.lang import tree
+from qdiff.lang.channels import channel_record, is_channel
+from qdiff.lang.declared_gates import record_of
 from qdiff.lang.expr import Parameter
 from qdiff.lang.gates import GateRecord, is_gate, record
 from qdiff.lang.limits import DEEPEST
@@ -35,19 +37,32 @@ from qdiff.lang.text.unrolling import Sizes
 MOST_STATEMENTS = 1_000_000
 
 
-def elaborate(text: sx.Text, source: Source | None = None) -> tree.Program:
+def elaborate(
+    text: sx.Text, source: Source | None = None, gates: tuple[tree.GateDeclaration, ...] = ()
+) -> tree.Program:
     """Return the program of a text.
+
+    Args:
+        gates: gates that are declared besides those of the text.
 
     Raises:
         Fault: a rule of the language is broken.
     """
-    scope, registers = declared_names(text)
+    scope, registers = declared_names(text, gates)
     procedures = {d.name.text: d for d in text.declarations if isinstance(d, sx.Definition)}
     work = _Elaborator(Sizes(procedures))
     for procedure in procedures.values():
         work.look_at(procedure, scope)
     body = work.block(text.body, scope, 0)
-    return tree.Program(registers["qubit"], registers["para"], registers["count"], body, source=source)
+    declared = tuple(gate for gate in scope.program.values() if isinstance(gate, tree.GateDeclaration))
+    return tree.Program(
+        registers["qubit"],
+        registers["para"],
+        registers["count"],
+        body,
+        source=source,
+        gate_declarations=declared,
+    )
 
 
 class _Elaborator:
@@ -98,6 +113,9 @@ class _Elaborator:
                 case sx.Assign():
                     out.append(self._assignment(statement, scope))
                 case sx.Apply():
+                    if is_channel(statement.name.text):
+                        out.append(self._channel(statement, scope))
+                        continue
                     procedure = scope.program.get(statement.name.text)
                     if not isinstance(procedure, sx.Definition):
                         out.append(self._gate(statement, scope))
@@ -188,6 +206,24 @@ class _Elaborator:
             self.references.require_distinct(qubits, every, f"gate `{name}`")
         split = len(qubits) - entry.targets
         return tree.Gate(entry.base or entry.name, angles, qubits[:split], qubits[split:], pos=statement.pos)
+
+    def _channel(self, statement: sx.Apply, scope: Scope) -> tree.Channel:
+        name = statement.name.text
+        wanted = channel_record(name).qubits
+        shape = f"Write `{name}(p)[{', '.join('qrstuv'[:wanted])}]`."
+        given = statement.angles or ()
+        if len(given) != 1:
+            raise Fault(f"channel `{name}` takes 1 probability, got {len(given)}.", statement.pos, shape)
+        if len(statement.brackets) != 1:
+            lists = len(statement.brackets)
+            raise Fault(f"channel `{name}` has one list of qubits, got {lists}.", statement.pos, shape)
+        probability = self.resolve.number(given[0], scope)
+        qubits = tuple([self.references.qubit(qubit, scope) for qubit in statement.brackets[0]])
+        if len(qubits) != wanted:
+            what = f"channel `{name}` acts on {plural(wanted, 'qubit')}, got {len(qubits)}."
+            raise Fault(what, statement.pos, shape)
+        self.references.require_distinct(qubits, statement.brackets[0], f"channel `{name}`")
+        return tree.Channel(name, probability, qubits, pos=statement.pos)
 
     def _arguments(self, statement: sx.Apply, procedure: sx.Definition, scope: Scope) -> Scope:
         """The scope in which a procedure's body stands for this call."""
@@ -289,8 +325,13 @@ def _gate_record(statement: sx.Apply, scope: Scope) -> GateRecord:
             name.pos,
             "It takes any number of controls: `C_X[a, b][t]`.",
         )
+    if is_channel(base):
+        raise Fault(f"`{base}` is a channel; only a gate can be controlled.", name.pos)
+    declared = scope.program.get(base)
+    if isinstance(declared, tree.GateDeclaration):
+        return record_of(declared)
     if not is_gate(base):
-        if isinstance(scope.program.get(base), sx.Definition):
+        if isinstance(declared, sx.Definition):
             raise Fault(f"`{base}` is a procedure; only a gate can be controlled.", name.pos)
         raise unknown_gate(Name(base, name.pos) if base else name, scope)
     return record(base)

@@ -8,15 +8,17 @@ from functools import cached_property
 from typing import Literal, TypeAlias
 
 from qdiff.errors import did_you_mean, listed
-from qdiff.lang.expr import FUNCTIONS, Expr
+from qdiff.lang.channels import is_channel, known_channels
+from qdiff.lang.expr import FUNCTIONS, HAZARD, Expr
 from qdiff.lang.gates import gate_hint, is_gate
 from qdiff.lang.text.syntax import Definition, Fault, Name
-from qdiff.lang.tree import Register
+from qdiff.lang.tree import GateDeclaration, Register
 
 KEYWORDS = frozenset(
     [
         "qubit", "para", "count", "def", "skip", "abort", "if", "then", "else", "fi", "while", "do", "od",
         "for", "in", "case", "of", "esac", "and", "or", "not", "div", "mod", "flip", "M", "pi", *FUNCTIONS,
+        HAZARD,
     ]
 )  # fmt: skip
 RESERVED = KEYWORDS | frozenset(["H", "CNOT", "X", "Y", "Z", "Rx", "Ry", "Rz"])
@@ -110,11 +112,13 @@ class QubitArgument:
 
 
 Local: TypeAlias = LoopIndex | AngleArgument | QubitArgument
-Binding: TypeAlias = Declared | Definition | Local
+Binding: TypeAlias = Declared | Definition | GateDeclaration | Local
 
 
 def described(binding: Binding) -> str:
     """A binding in words."""
+    if isinstance(binding, GateDeclaration):
+        return f"the gate `{binding.name}`"
     return f"the procedure `{binding.name.text}`" if isinstance(binding, Definition) else str(binding)
 
 
@@ -122,7 +126,7 @@ def described(binding: Binding) -> str:
 class Scope:
     """The names that are known at a place: those of the program, and those of a procedure or loop."""
 
-    program: dict[str, Declared | Definition]
+    program: dict[str, Declared | Definition | GateDeclaration]
     local: dict[str, Local]
 
     def find(self, name: str) -> Binding | None:
@@ -134,7 +138,7 @@ class Scope:
         return Scope(self.program, {**self.local, index.name: index})
 
     def named(self, *kinds: str) -> list[str]:
-        """The names of some kinds: "qubit", "parameter", "counter", "index", "procedure"."""
+        """The names of some kinds: "qubit", "parameter", "counter", "index", "procedure", "gate"."""
         found = []
         for name, binding in (*self.local.items(), *self.program.items()):
             if _kind(binding) in kinds:
@@ -160,6 +164,8 @@ def _kind(binding: Binding) -> str:
             return "qubit"
         case Definition():
             return "procedure"
+        case GateDeclaration():
+            return "gate"
 
 
 def unknown_gate(name: Name, scope: Scope) -> Fault:
@@ -167,13 +173,14 @@ def unknown_gate(name: Name, scope: Scope) -> Fault:
     binding = scope.find(name.text)
     if binding is not None:
         return Fault(f"expected a gate or a procedure, found {described(binding)}.", name.pos)
-    words = [*scope.named("procedure"), "skip", "abort"]
+    channels = [channel for channel in known_channels() if channel[:1] == name.text[:1]]
+    words = [*scope.named("procedure", "gate"), *channels, "skip", "abort"]
     hint = did_you_mean(name.text, words) or gate_hint(name.text)
     return Fault(f"there is no gate or procedure `{name.text}`.", name.pos, hint)
 
 
 def declarable(name: Name, scope: Scope, what: str) -> None:
-    """Refuse a name that cannot become a procedure or a loop index.
+    """Refuse a name that cannot become a procedure, a gate or a loop index.
 
     Raises:
         Fault: the name is reserved or taken.
@@ -186,5 +193,7 @@ def declarable(name: Name, scope: Scope, what: str) -> None:
         raise Fault(
             f"{what} `{name.text}` has the name of {described(taken)}.", name.pos, "Choose another name."
         )
-    if what == "procedure" and is_gate(name.text):
-        raise Fault(f"procedure `{name.text}` has the name of a gate.", name.pos, "Choose another name.")
+    if what in ("procedure", "gate") and is_gate(name.text):
+        raise Fault(f"{what} `{name.text}` has the name of a gate.", name.pos, "Choose another name.")
+    if what in ("procedure", "gate") and is_channel(name.text):
+        raise Fault(f"{what} `{name.text}` has the name of a channel.", name.pos, "Choose another name.")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
 from typing import Any, Literal, TypeVar
 
 from qdiff.errors import QdiffError
+from qdiff.lang.given_gates import GivenGate, declarations
 from qdiff.lang.source import Source
 from qdiff.lang.text import syntax as sx
 from qdiff.lang.text.scan import scan
@@ -20,22 +21,25 @@ from qdiff.lang.tree import Program
 T = TypeVar("T")
 
 
-def parse(text: str, name: str = "<text>") -> Program:
+def parse(text: str, name: str = "<text>", gates: Mapping[str, GivenGate] | None = None) -> Program:
     """Return the program that a text of the qwhile language describes.
 
     Args:
         text: the program.
         name: what messages call it, such as a file name.
+        gates: gates by name, made with `qd.gate`, that the program has besides those it declares.
 
     Raises:
         QdiffSyntaxError: the text is not a program; says where and why.
+        QdiffError: a gate cannot have its name.
     """
     from qdiff.lang.check import check
     from qdiff.lang.text.elaborate import elaborate
 
     source = source_of(text, name)
-    with _collector_paused():
-        program = reading(source, lambda: elaborate(read_program(source.text), source))
+    given = declarations(gates)
+    with collector_paused():
+        program = reading(source, lambda: elaborate(read_program(source.text), source, given))
         return check(program)
 
 
@@ -91,7 +95,7 @@ def _read(text: str, start: Literal["program", "expression"]) -> Any:
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
+def collector_paused() -> Iterator[None]:
     """Keep Python's collector of reference cycles from looking at a growing tree again and again.
 
     A tree has no cycles. For a long program this saves a third of the time.

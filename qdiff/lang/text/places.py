@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from qdiff.lang.expr import FUNCTIONS
+from qdiff.lang.expr import FUNCTIONS, HAZARD
 from qdiff.lang.source import Position
 from qdiff.lang.text.names import LARGEST_INTEGER
 from qdiff.lang.text.syntax import Fault, Operation
@@ -22,7 +22,7 @@ class Place(Enum):
 _CONDITIONS = frozenset({"or", "and", "not", "flip", *COMPARISONS})
 _OPERATORS = {
     Place.CONDITION: _CONDITIONS,
-    Place.REAL: frozenset({"+", "-", "*", "/", "^", *FUNCTIONS}),
+    Place.REAL: frozenset({"+", "-", "*", "/", "^", *FUNCTIONS, HAZARD}),
     Place.INTEGER: frozenset({"+", "-", "*", "div", "mod"}),
 }
 

@@ -119,7 +119,7 @@ class Resolver:
     def _name(self, name: Name, where: Place, scope: Scope) -> Expr:
         binding = scope.find(name.text)
         match binding:
-            case Declared(kind="qubit") | QubitArgument() | sx.Definition():
+            case Declared(kind="qubit") | QubitArgument() | sx.Definition() | tree.GateDeclaration():
                 raise Fault(f"expected {where.value}, found {described(binding)}.", name.pos)
             case Declared(register=tree.Register(size=int(size))):
                 raise bare_array(name, size)
@@ -146,7 +146,7 @@ class Resolver:
         match binding:
             case None:
                 raise scope.undeclared(name, "array", "parameter", "counter")
-            case Declared(kind="qubit") | QubitArgument() | sx.Definition():
+            case Declared(kind="qubit") | QubitArgument() | sx.Definition() | tree.GateDeclaration():
                 raise Fault(f"expected {where.value}, found {described(binding)}.", name.pos)
             case Declared(kind="parameter") if where is Place.INTEGER:
                 raise _parameter_in_integer(described(binding), name.pos)
@@ -184,6 +184,8 @@ def _combined(node: Operation, x: list[Any]) -> Any:
             return tree.Not(x[0], pos=pos)
         case "flip":
             return tree.Flip(x[0], pos=pos)
+        case ex.HAZARD:
+            return ex.LogPowerHazard(x[0], x[1], pos=pos)
         case _ if operator in tree.OPERATORS:
             return tree.Compare(x[0], operator, x[1], pos=pos)
         case _:

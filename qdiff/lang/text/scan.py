@@ -35,12 +35,15 @@ _TOKEN = re.compile(
 )
 
 _OPENERS = frozenset({"if", "while", "for", "case", "def"})
-_CLOSERS = frozenset({"fi", "od", "esac"})
+CLOSERS = frozenset({"fi", "od", "esac"})
 _SEPARATORS = frozenset({"and", "or", "then", "else", "do", "of", "in"})
 
 
-def scan(text: str) -> None:
+def scan(text: str, closers: frozenset[str] = CLOSERS) -> None:
     """Refuse a text that the parser must not see.
+
+    Args:
+        closers: the words that end a block.
 
     Raises:
         Fault: see above.
@@ -53,10 +56,10 @@ def scan(text: str) -> None:
         raise Fault(
             "the text holds a NUL character: it is a binary file, not a program.", position_at(text, nul)
         )
-    scan_depth(text)
+    scan_depth(text, closers)
 
 
-def scan_depth(text: str) -> None:
+def scan_depth(text: str, closers: frozenset[str] = CLOSERS) -> None:
     """Refuse a text that is nested too deep.
 
     Raises:
@@ -78,7 +81,7 @@ def scan_depth(text: str) -> None:
                 nots, signs, divisions = base
                 if blocks > DEEPEST:
                     raise _too_deep(text, match, "blocks are")
-            elif word in _CLOSERS:
+            elif word in closers:
                 blocks -= 1
                 nots, signs, divisions = base
             elif word == "not":

@@ -60,7 +60,8 @@ class Element:
 class Operation:
     """An operator over operands.
 
-    The operators are those of the text, `M`, `flip` and the names of functions. A sum or a product
+    The operators are those of the text, `M`, `flip` and the names of functions; in the exponent of
+    a declared gate also `""` over operands that stand side by side. A sum or a product
     has all its operands in one node: an operand of `+` that is subtracted is wrapped in a `-` of
     one operand, and an operand of `*` that is divided by in a `/`, `div` or `mod` of one operand.
     `bracketed` says that brackets stand around it.
@@ -236,8 +237,35 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True)
+class Exponential:
+    """exp(-i exponent)"""
+
+    exponent: Expression
+    pos: Position
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixRows:
+    """[[…], […]]"""
+
+    rows: tuple[tuple[Expression, ...], ...]
+    pos: Position
+
+
+@dataclass(frozen=True, slots=True)
+class GateDefinition:
+    """gate name(angles)[qubits] = value"""
+
+    name: Name
+    angles: tuple[Name, ...]
+    qubits: tuple[Name, ...]
+    value: Exponential | MatrixRows
+    pos: Position
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """A whole program."""
 
-    declarations: tuple[Registers | Definition, ...]
+    declarations: tuple[Registers | Definition | GateDefinition, ...]
     body: Block

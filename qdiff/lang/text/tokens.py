@@ -60,6 +60,7 @@ class Tokens(Lexer):
         """Yield the tokens of a text."""
         words = self.words
         line, line_start = 1, 0
+        previous = ""
         for match in self.pattern.finditer(data):
             kind = match.lastgroup
             assert kind is not None
@@ -73,6 +74,9 @@ class Tokens(Lexer):
                 continue
             if kind == "NAME":
                 kind = words.get(text, kind)
+            elif kind == "GATE" and previous in ("_COLON", "_COMMA"):
+                kind = "NAME"  # the last name of a declaration, and a statement follows
             elif kind == "UNKNOWN":
                 raise unknown_character(data, start)
+            previous = kind
             yield Token(kind, text, start, line, start - line_start + 1)

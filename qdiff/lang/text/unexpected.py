@@ -15,9 +15,9 @@ _CLOSER = {"if": "fi", "while": "od", "for": "od", "def": "od", "case": "esac"}
 
 _STATEMENT = frozenset({"SKIP", "ABORT", "IF", "CASE", "WHILE", "FOR", "NAME"})
 _EXPRESSION = frozenset(
-    {"INTEGER", "FLOAT", "PI", "FUNCTION", "MEASURE", "FLIP", "MINUS", "NOT", "LPAR", "NAME"}
+    {"INTEGER", "FLOAT", "PI", "FUNCTION", "HAZARD", "MEASURE", "FLIP", "MINUS", "NOT", "LPAR", "NAME"}
 )
-_DECLARATION = frozenset({"QUBIT", "PARA", "COUNT", "DEF"})
+_DECLARATION = frozenset({"QUBIT", "PARA", "COUNT", "DEF", "GATE"})
 _OPERATOR = frozenset({"OPERATOR", "MINUS"})
 _CLOSING = frozenset({"_FI", "_OD", "_ESAC", "ELSE", "$END"})
 
@@ -46,7 +46,7 @@ def unexpected_token(text: str, kind: str, found: str, offset: int, accepts: fro
     """
     kind = "NAME" if kind == "ELEMENT" else kind
     if kind == "$END":
-        offset = _end_of_content(text)
+        offset = end_of_content(text)
         if offset == 0:
             return Fault("the text is empty.", Position(1, 1))
     expected = _expected(accepts)
@@ -68,7 +68,7 @@ def _expected(accepts: frozenset[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def _end_of_content(text: str) -> int:
+def end_of_content(text: str) -> int:
     """Where the last token ends: not in the blanks and comments behind it."""
     end = 0
     for match in re.finditer(r"#[^\n]*|[^\s#]+", text):
@@ -178,7 +178,7 @@ def _hint_on_token(kind: str, found: str, accepts: frozenset[str]) -> str:
             return "No `;` stands after a declaration."
         case "_SEMICOLON" if accepts >= _STATEMENT:
             return "A body has at least one statement: write `skip`."
-        case "QUBIT" | "PARA" | "COUNT" | "DEF":
+        case "QUBIT" | "PARA" | "COUNT" | "DEF" | "GATE":
             return "Declarations stand before the first statement."
         case "KET":
             return "A qubit is reset by `q := |0>`."

@@ -24,6 +24,7 @@ from qdiff.sim.hybrid.passage import Stack, longest, operator_norms, trace_norms
 from qdiff.sim.hybrid.solution import Solution
 from qdiff.sim.hybrid.solver import Solver
 from qdiff.sim.hybrid.sweeps import States
+from qdiff.sim.rounding import generator_error
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Accuracy:
     Attributes:
         value, derivatives: f and ∂f/∂wrt computed from it, (d,).
         slope_errors: what the slopes of angles add to the errors of the derivatives, (d,).
+        channel_errors: of every toss the norm that the derivative of its channel is off by, (T,).
+        generator_errors: of every rotated gate instance the norm that its generator is off by, (G,).
         states: ‖R_v‖₁ of every moment, (vertices, n).
         states_residual, observables_residual: ‖R_start + T(R) - R‖₁ and ‖T†(A) - A‖, as computed.
         noise: for every trace what rounding, and errors of angles and probabilities, do in it, relative to
@@ -45,6 +48,8 @@ class Accuracy:
     value: np.longdouble
     derivatives: LongFloats
     slope_errors: Floats
+    channel_errors: Floats
+    generator_errors: Floats
     states: Floats
     states_residual: Floats
     observables_residual: Floats
@@ -78,6 +83,8 @@ def accuracy(
             found.value(),
             derivatives,
             slope_errors,
+            _channel_errors(solution.graph, found.numbers, 1.0),
+            _generator_errors(solution.graph, found.numbers, 1.0),
             trace_norms(found.states),
             trace_norms(found.states_residual),
             operator_norms(found.observables_residual),
@@ -98,6 +105,8 @@ def accuracy(
         np.longdouble(_value(solution, pulled)),
         derivatives,
         slope_errors,
+        _channel_errors(solution.graph, numbers, 1 / RATIO),
+        _generator_errors(solution.graph, numbers, 1 / RATIO),
         trace_norms(decode(solution.states.array[:, 0], d)),
         states_residual,
         observables_residual,
@@ -139,6 +148,10 @@ def _noise(graph: Graph, numbers: ExtendedNumbers, dimension: int, ratio: float)
         if code == traces.UNITARY:
             run = graph.runs.runs[arg]
             return (2 + len(run)) * product + sum(gates[i] for i in run)
+        if code == traces.CHANNEL:
+            channel = graph.channels[arg]
+            p = numbers.probabilities[channel.toss]
+            return product + channel.record.change(p, float(tosses[channel.toss]))
         if code in (traces.TOSS, traces.TOSS_NOT):
             return 2 * float(tosses[arg]) + 4 * unit
         if code == traces.LEAF:
@@ -146,6 +159,21 @@ def _noise(graph: Graph, numbers: ExtendedNumbers, dimension: int, ratio: float)
         return product if code == traces.RESET else 0.0
 
     return np.array([longest(trace, weight) for trace in graph.traces])
+
+
+def _channel_errors(graph: Graph, numbers: ExtendedNumbers, scale: float) -> Floats:
+    """What the derivatives of channels are off by; `scale`: of errors to those in extended precision."""
+    result = np.zeros(len(graph.tosses))
+    for channel in graph.channels:
+        p, error = numbers.probabilities[channel.toss], float(numbers.probability_errors[channel.toss])
+        result[channel.toss] = channel.record.slope_change(p, scale * error, scale * RATIO * UNIT)
+    return result
+
+
+def _generator_errors(graph: Graph, numbers: ExtendedNumbers, scale: float) -> Floats:
+    """What the generators of gates are off by; `scale`: of errors of angles, as for channels."""
+    found = zip(graph.runs.records, numbers.angles, numbers.angle_errors, strict=True)
+    return np.array([generator_error(record, float(a), scale * float(error)) for record, a, error in found])
 
 
 def _summing(solution: Solution, ratio: float) -> float:

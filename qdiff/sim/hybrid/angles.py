@@ -8,12 +8,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.errors import EvaluationError
+from qdiff.errors import EvaluationError, listed
 from qdiff.lang.expr import Expr
-from qdiff.lang.running import PROBABILITY_SLACK
+from qdiff.lang.running import PROBABILITY_SLACK, located
 from qdiff.sim.exact import Floats
 from qdiff.sim.expressions import Derivatives, contained, derivative_error, value_error
 from qdiff.sim.flow import Flow
+from qdiff.sim.hybrid.channels import differentiable
 from qdiff.sim.hybrid.graph import Graph
 from qdiff.sim.hybrid.perturbed import Steepest
 from qdiff.sim.tape import compile_tape
@@ -80,10 +81,13 @@ class Numbers:
         if self.tosses.size:
             self.probabilities = np.minimum(np.maximum(np.nan_to_num(self.tosses), 0.0), 1.0)
         self.derivatives_or_zero = self.derivatives
+        self.channel_of = {channel.toss: channel.record for channel in graph.channels}
         # Comparisons with nan are false: what is not surely fine is failing.
         everything_exists = bool(np.isfinite(values).all())
         self.failing = not (
-            (everything_exists or self._all_exist()) and (not self.tosses.size or self.toss_fine.all())
+            (everything_exists or self._all_exist())
+            and (not self.tosses.size or self.toss_fine.all())
+            and (not graph.channels or self.slope_fine.all())
         )
         if self.failing:
             self.angles = np.where(self.angle_fine, self.angles, 0.0)
@@ -106,6 +110,16 @@ class Numbers:
     def toss_fine(self) -> NDArray[np.bool_]:
         """Which probabilities are some, but for rounding, (P, T)."""
         return np.asarray(np.abs(self.tosses - self.probabilities) <= PROBABILITY_SLACK)
+
+    @cached_property
+    def slope_fine(self) -> NDArray[np.bool_]:
+        """Whether a channel has a derivative by its probability, where one is needed, (P, T)."""
+        fine = np.ones_like(self.toss_fine)
+        needed = np.isin(self.toss_places[0], self.source.pair_expressions)
+        for record in set(self.channel_of.values()):
+            tosses = [toss for toss, of in self.channel_of.items() if of is record and needed[toss]]
+            fine[:, tosses] = differentiable(record, self.probabilities[:, tosses])
+        return fine
 
     @staticmethod
     def _at_places(values: Floats, places: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Floats:
@@ -180,9 +194,11 @@ class Numbers:
         flow = self.source.flow
         for k in np.flatnonzero(~self.angle_fine[p] & (gates > negligible)):
             raise self._error(p, flow.expressions[self.gate_places[0][k]], int(self.gate_places[1][k]))
-        for k in np.flatnonzero(~self.toss_fine[p] & (tosses > negligible)):
-            e, row = self.toss_places[0][k], int(self.toss_places[1][k])
-            raise self._error(p, flow.expressions[e], row, probability=True)
+        for toss in map(int, np.flatnonzero(~self.toss_fine[p] & (tosses > negligible))):
+            e, row = self.toss_places[0][toss], int(self.toss_places[1][toss])
+            raise self._error(p, flow.expressions[e], row, probability=True, channel=self._channel(toss))
+        for toss in map(int, np.flatnonzero(~self.slope_fine[p] & (tosses > negligible))):
+            raise self._slope_error(p, toss)
         reached = self._by_expression(gates, tosses) > negligible
         for pair, row in zip(*np.nonzero(~np.isfinite(self.derivatives[:, p])), strict=True):
             e, parameter = self.source.pairs[pair]
@@ -200,9 +216,25 @@ class Numbers:
     def _counters(self, row: int) -> dict[str, int]:
         return {name: int(v) for name, v in zip(self.source.counters, self.graph.rows[:, row], strict=True)}
 
-    def _error(self, p: int, expression: Expr, row: int, probability: bool = False) -> EvaluationError:
-        program = self.source.flow.program
-        return value_error(program, expression, self.rows[p], self._counters(row), probability=probability)
+    def _slope_error(self, p: int, toss: int) -> EvaluationError:
+        e, value = int(self.toss_places[0][toss]), float(self.probabilities[p, toss])
+        expression = self.source.flow.expressions[e]
+        names = listed(f"`{self.source.wrt[i]}`" for pair, i in self.source.pairs if pair == e)
+        what = f"the derivative of `{self._channel(toss)}({expression})` by {names} does not exist here"
+        message = f"{what}: its probability is {value:g}."
+        return located(self.source.flow.program, message, expression.place())
+
+    def _channel(self, toss: int) -> str:
+        """The name of the channel that a toss is the probability of, "" for a flip."""
+        return self.channel_of[toss].name if toss in self.channel_of else ""
+
+    def _error(
+        self, p: int, expression: Expr, row: int, probability: bool = False, channel: str = ""
+    ) -> EvaluationError:
+        program, counters = self.source.flow.program, self._counters(row)
+        return value_error(
+            program, expression, self.rows[p], counters, probability=probability, channel=channel
+        )
 
     def _derivative_error(
         self, p: int, expression: Expr, derivative: Expr, row: int, wrt: tuple[int, ...]

@@ -169,12 +169,17 @@ class _Work:
         own = found[:, 0] + WITHIN * self.noise * self.alpha
         by_trace = np.zeros(len(graph.traces))
         np.add.at(by_trace, graph.trace, (own * self.known.states).sum(axis=1) * (np.array(graph.trace) >= 0))
+        held = np.zeros(len(graph.traces))
+        np.add.at(
+            held, graph.trace, (self.alpha * self.known.states).sum(axis=1) * (np.array(graph.trace) >= 0)
+        )
         result = {}
         for p, name in enumerate(numbers.source.wrt):
             gates, tosses = self._slopes_of(p)
             total = float(abs(self.known.derivatives[p] - np.longdouble(returned[p])))
             if gates.any() or tosses.any():
                 total += float(self._weights(gates, tosses) @ by_trace) + states_error
+                total += float(self._off(gates, tosses) @ held)
             result[name] = OUTWARDS * (total + float(self.known.slope_errors[p]))
         return result
 
@@ -187,7 +192,25 @@ class _Work:
         def weight(code: int, arg: int) -> float:
             if code == traces.UNITARY:
                 return of_runs[arg]
+            if code == traces.CHANNEL:
+                slope = float(tosses[self.graph.channels[arg].toss])
+                return slope * float(self.solution.maps.noise.l1(arg)[0]) if slope else 0.0
             return FLIP * float(tosses[arg]) if code in (traces.TOSS, traces.TOSS_NOT) else 0.0
+
+        return np.array([longest(trace, weight) for trace in self.graph.traces])
+
+    def _off(self, gates: Floats, tosses: Floats) -> Floats:
+        """Σ of what derivatives of gates and channels are off by, on the worst way through every trace."""
+        of_gates = gates * self.known.generator_errors
+        of_runs = [float(of_gates[rotations].sum()) for rotations in self.graph.runs.rotations]
+
+        def weight(code: int, arg: int) -> float:
+            if code == traces.UNITARY:
+                return of_runs[arg]
+            if code != traces.CHANNEL:
+                return 0.0
+            toss = self.graph.channels[arg].toss
+            return float(tosses[toss] * self.known.channel_errors[toss]) if tosses[toss] else 0.0
 
         return np.array([longest(trace, weight) for trace in self.graph.traces])
 

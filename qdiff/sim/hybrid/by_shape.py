@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from qdiff.sim.exact import Floats
+from qdiff.sim.hybrid.channels import MAJORANT
 from qdiff.sim.hybrid.coordinates import Reals, decode
 from qdiff.sim.hybrid.fields import Field
 from qdiff.sim.hybrid.graph import Graph
@@ -18,13 +19,26 @@ from qdiff.sim.hybrid.perturbed import Injections, Steepest
 from qdiff.sim.hybrid.shapes import Ints, Lanes, Places, Shape
 from qdiff.sim.hybrid.stacks import added, product_sum, side_by_side, split
 from qdiff.sim.hybrid.superoperators import TOGETHER, MatrixSteps, conjugation
-from qdiff.sim.hybrid.traces import BRANCHES, END, LEAF, MARK, TOSS, TOSS_NOT, UNITARY, Stack
+from qdiff.sim.hybrid.traces import (
+    BRANCHES,
+    CHANNEL,
+    END,
+    LEAF,
+    MARK,
+    TOSS,
+    TOSS_NOT,
+    TOSSED,
+    UNITARY,
+    Stack,
+)
 
 CHUNK = 1 << 22  # numbers handled at a time
 
 
 def correlations(steps: MatrixSteps, states: Field, observables: Field, columns: int) -> tuple[Stack, Floats]:
     """Return Σ R A before every run, (P, runs, k, D, D), and tr(A_true R - A_false R), (P, k, T).
+
+    Of a channel the latter is tr(A d𝓔/dp(R)).
 
     Args:
         states: (P, n, D²). observables: (P, k·n, D²). columns: k.
@@ -52,10 +66,11 @@ def correlations(steps: MatrixSteps, states: Field, observables: Field, columns:
             if code in (LEAF, END, MARK):
                 continue
             after = registers[dst if code in BRANCHES else src]
-            if code in (TOSS, TOSS_NOT):
-                x = kept[i]
+            if code in TOSSED:
+                x = kept[i] @ steps.noise(1)[:, numbers] if code == CHANNEL else kept[i]
                 found = (split(after, columns, axis=-2) * x[:, :, None]).sum(axis=(-2, -1))
-                _add(by_toss.swapaxes(1, 2), numbers, found if code == TOSS else -found)
+                place = _toss_of(graph, code, numbers)
+                _add(by_toss.swapaxes(1, 2), place, -found if code == TOSS_NOT else found)
             before = steps.apply_adjoint(code, arg, numbers, after)
             if code == UNITARY and i in kept:
                 _add(products, numbers, product_sum(decode(kept[i], d), split(decode(before, d), columns)))
@@ -85,16 +100,23 @@ def injections(steps: MatrixSteps, states: Field, slopes: Steepest) -> Injection
                 sources.mark(lanes.targets[arg][found.any(axis=(2, 3))].tolist())
             if code in (LEAF, MARK, END):
                 continue
-            if carried is not None and code in (UNITARY, TOSS):
+            place = _toss_of(graph, code, numbers)
+            if carried is not None and code in (UNITARY, TOSS, CHANNEL):
                 mass = carried[..., :: d + 1].sum(axis=(2, 3))
-                _add(runs if code == UNITARY else tosses, numbers, mass)
+                _add(runs if code == UNITARY else tosses, place, mass)
             if code == UNITARY and entering is not None:
                 carried = added(carried, state @ entering[:, numbers])
             after = None if carried is None else steps.apply(code, arg, numbers, carried)
-            if code in (TOSS, TOSS_NOT) and slopes.tosses[:, numbers].any():
-                after = added(after, slopes.tosses[:, numbers, None, None] * state)
+            if code in TOSSED and (steepest := slopes.tosses[:, place, None, None]).any():
+                changing = state @ steps.noise(MAJORANT)[:, numbers] if code == CHANNEL else state
+                after = added(after, steepest * changing)
             registers[dst if code in BRANCHES else src] = steps.apply(code, arg, numbers, state), after
     return Injections(sources, runs, tosses)
+
+
+def _toss_of(graph: Graph, code: int, numbers: Places) -> Places:
+    """The tosses of channels; the numbers of any other operation as they are."""
+    return graph.channel_tosses[numbers] if code == CHANNEL else numbers
 
 
 def _entering(steps: MatrixSteps, slopes: Floats) -> Reals:

@@ -67,6 +67,8 @@ def count(graph: Graph, maps: Maps, masses: Mapping[int, Stack]) -> Counts:
                 runs[arg] += mass
             elif code == traces.TOSS:
                 tosses[arg] += mass
+            elif code == traces.CHANNEL:
+                tosses[graph.channels[arg].toss] += mass
             elif code == traces.MARK:
                 marks[arg] = marks.get(arg, 0.0) + mass
 
@@ -88,7 +90,7 @@ class Correlations:
     Attributes:
         products: for every run that contains a rotated gate, Σ R A just before it, (P, k, D, D),
             None where it is 0; or of all runs, (P, runs, k, D, D).
-        by_toss: for every toss, tr(A_true R - A_false R), (P, k, T).
+        by_toss: for every toss, tr(A_true R - A_false R), of a channel tr(A d𝓔/dp(R)), (P, k, T).
     """
 
     products: list[Stack | None] | Stack
@@ -118,6 +120,9 @@ def correlate(solver: Solver, maps: Maps, states: Field, observables: Field, col
                 product = product_sum(kept[i], split(before, columns))
                 earlier = products[arg]
                 products[arg] = product if earlier is None else earlier + product
+            elif code == traces.CHANNEL:
+                change = maps.noise.forward(arg, kept[i], 1)
+                by_toss[:, :, graph.channels[arg].toss] += overlap(split(after, columns), change)
             else:
                 found = overlap(split(after, columns), kept[i])
                 by_toss[:, :, arg] += found if code == traces.TOSS else -found
@@ -190,11 +195,11 @@ def leaf_stacks(
 
 
 def dependent(graph: Graph, ops: Sequence[traces.Op]) -> list[int]:
-    """The places of the operations that a derivative depends on: tosses, and runs with a rotation."""
+    """The places of the operations that a derivative depends on: tosses, channels, runs with a rotation."""
     return [
         i
         for i, (code, _, _, arg) in enumerate(ops)
-        if code in (traces.TOSS, traces.TOSS_NOT) or (code == traces.UNITARY and graph.runs.varying[arg])
+        if code in traces.TOSSED or (code == traces.UNITARY and graph.runs.varying[arg])
     ]
 
 

@@ -30,7 +30,7 @@ from qdiff.errors import QdiffError
 from qdiff.lang import expr as ex
 from qdiff.lang.expr import Expr
 from qdiff.lang.observable import Observable, Term
-from qdiff.sim.flow import Apply, Decide, Flow, RecordBits, Set, Toss
+from qdiff.sim.flow import Apply, ChannelBits, Decide, Flow, RecordBits, Set, Toss
 from qdiff.sim.liveness import successors
 
 Monomial = tuple[int, ...]  # the power of each counted counter
@@ -253,7 +253,7 @@ def _read_by_control(flow: Flow, index: Mapping[str, int]) -> set[int]:
         match instruction:
             case Apply(gate=gate) if flow.gates[gate].expression >= 0:
                 expressions = [flow.expressions[flow.gates[gate].expression]]
-            case Toss(expression=expression):
+            case Toss(expression=expression) | ChannelBits(expression=expression):
                 expressions = [flow.expressions[expression]]
             case Decide(condition=condition):
                 expressions = [condition.left, condition.right]

@@ -25,6 +25,7 @@ from qdiff.sim.hybrid.solution import Solution
 from qdiff.sim.hybrid.solver import Solver
 
 UNIT = 2.0**-53
+PROBABILITY_OFF = 64 * UNIT
 ENLARGED = 1e-6
 CHECKED_UP_TO = 64  # dimension, beyond it heads of loops are checked, and rounding counts elsewhere
 
@@ -47,6 +48,13 @@ def most_operations(graph: Graph) -> float:
     return float(max((longest(trace, weight) for trace in graph.traces), default=0.0))
 
 
+def _channel_error(solution: Solution) -> float:
+    """What rounding of a probability can do to a channel that is no mixture, where it is steep."""
+    channels = [c for c in solution.graph.channels if not c.record.mixture]
+    p = solution.numbers.probabilities[0]
+    return max((c.record.change(float(p[c.toss]), PROBABILITY_OFF) for c in channels), default=0.0)
+
+
 class Dominating:
     """Upper bounds for one solved program at one set of parameters."""
 
@@ -59,7 +67,7 @@ class Dominating:
         self.solver = Solver(absolute, solution.solver.steps, self.dimension, 1)
         self.solver.loops.traps = solution.solver.loops.traps
         self.passage = Passage(graph, solution.maps, self.dimension, absolute.moments)
-        self.rounding = rounding(self.dimension, UNIT) * most_operations(graph)
+        self.rounding = (rounding(self.dimension, UNIT) + _channel_error(solution)) * most_operations(graph)
 
     def upper(self, at_stops: Mapping[int, Floats], sources: Mapping[int, Floats]) -> Floats | None:
         """Return an upper bound of the norm of every moment at every vertex, (vertices, K, n).

@@ -5,6 +5,7 @@ back to it,
 
     R = R_start + T(R),    A = O + T†(A),    f = Σ_ends tr(O R),
     ∂f/∂θ = Σ_gates ∂a/∂θ · Im tr(B R A) + Σ_flips ∂p/∂θ · tr((A_true - A_false) R)
+            + Σ_channels ∂p/∂θ · tr(A d𝓔/dp(R))
 
 (B the generator of the gate carried back to the start of its run, where R and A are): one forward
 solve, and one backward solve for each observable, give every parameter. Where infinitely many stores
@@ -351,7 +352,8 @@ class HybridEngine:
             keep(self._angles, key, Angles(explorer.flow, explorer.rows.counters, wrt, second=second))
         numbers = self._angles[key].at(rows, graph)
         unitaries = graph.runs.at(numbers.angles)
-        maps = Maps(unitaries.runs, unitaries.adjoints, graph.masks, graph.resets, numbers.probabilities)
+        probabilities, channels = numbers.probabilities, graph.channels
+        maps = Maps(unitaries.runs, unitaries.adjoints, graph.masks, graph.resets, probabilities, channels)
         steps = steps_for(graph, maps, unitaries, self.dimension)
         solver = Solver(graph, steps, self.dimension, len(rows))
         states = solver.push_forward(solver.start())

@@ -25,6 +25,7 @@ from qdiff.sim.flow import (
     ABORT,
     END,
     Apply,
+    ChannelBits,
     Decide,
     Flow,
     Mark,
@@ -35,6 +36,7 @@ from qdiff.sim.flow import (
     Toss,
 )
 from qdiff.sim.hybrid import traces
+from qdiff.sim.hybrid.channels import Channel
 from qdiff.sim.hybrid.counted import Counted, StepTooLarge
 from qdiff.sim.hybrid.graph import Graph, Store, Trace
 from qdiff.sim.hybrid.schedule import schedule
@@ -99,7 +101,8 @@ class Explorer:
         self.runs: dict[tuple[int, ...], int] = {}
         self.instances: dict[tuple[int, int], int] = {}
         self.rows = Rows(flow)
-        self.tosses: dict[tuple[int, int], int] = {}
+        self.tosses: dict[tuple[int, int, str], int] = {}  # expression, row, name of the channel
+        self.channels: dict[Channel, int] = {}
         self.masks: dict[tuple[tuple[int, ...], frozenset[int]], int] = {}
         self.counters_of: dict[int, list[int]] = {}
         self.values: dict[tuple[int, tuple[int, ...]], int | float] = {}
@@ -202,6 +205,10 @@ class Explorer:
                     trace.ops.append((traces.RESET, register, 0, bits))
                 case Mark(index=index, next=point):
                     trace.ops.append((traces.MARK, register, 0, index))
+                case ChannelBits(record=record, qubit=qubit, expression=expression, next=point):
+                    channel = Channel(record, qubit, self._toss(expression, record.name, path.store))
+                    number = self.channels.setdefault(channel, len(self.channels))
+                    trace.ops.append((traces.CHANNEL, register, 0, number))
                 case MeasureBits(qubits=qubits, targets=targets):
                     outcomes: dict[int, list[int]] = {}
                     for outcome, target in enumerate(targets):
@@ -219,8 +226,7 @@ class Explorer:
                     trace.ops.append((traces.END, register, 0, 0))
                     return
                 case Toss(expression=expression, if_true=if_true, if_false=if_false):
-                    key = (expression, self._row(expression, path.store))
-                    toss = self.tosses.setdefault(key, len(self.tosses))
+                    toss = self._toss(expression, "", path.store)
                     self._branch(trace, register, traces.TOSS, toss, if_true, path)
                     self._branch(trace, register, traces.TOSS_NOT, toss, if_false, path)
                     trace.ops.append((traces.END, register, 0, 0))
@@ -251,6 +257,10 @@ class Explorer:
 
     def _row(self, expression: int, store: Store) -> int:
         return self.rows.row(expression, store)
+
+    def _toss(self, expression: int, channel: str, store: Store) -> int:
+        key = (expression, self._row(expression, store), channel)
+        return self.tosses.setdefault(key, len(self.tosses))
 
     def _mask(self, qubits: tuple[int, ...], kept: list[int]) -> int:
         return self.masks.setdefault((qubits, frozenset(kept)), len(self.masks))
@@ -327,7 +337,7 @@ class Explorer:
             trace=trace_of,
             targets=targets_of,
             runs=Runs(self.flow, list(self.instances), list(self.runs), self.dimension),
-            tosses=list(self.tosses),
+            tosses=[(expression, row) for expression, row, _ in self.tosses],
             masks=[traces.mask(qubits, kept, self.dimension) for qubits, kept in self.masks],
             resets={
                 op[3]: ResetMap.on(op[3], self.dimension)
@@ -337,4 +347,5 @@ class Explorer:
             },
             rows=np.array(self.rows.keys, dtype=float).reshape(len(self.rows.keys), -1).T,
             stages=schedule(targets_of, [kinds[trace] if trace >= 0 else -1 for trace in trace_of]),
+            channels=list(self.channels),
         )

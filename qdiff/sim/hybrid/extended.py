@@ -20,6 +20,7 @@ from qdiff.errors import EvaluationError
 from qdiff.lang.observable import Observable
 from qdiff.lang.pauli_algebra import matrix as operator_matrix
 from qdiff.sim.exact import Floats
+from qdiff.sim.generators import effective_generator
 from qdiff.sim.hybrid import traces
 from qdiff.sim.hybrid.correlate import overlap
 from qdiff.sim.hybrid.extended_numbers import UNIT, ExtendedNumbers, LongFloats, LongMatrix
@@ -80,6 +81,7 @@ class Extended:
             self.graph.masks,
             self.graph.resets,
             self.numbers.probabilities[None],
+            self.graph.channels,
         )
         self.passage = Passage(self.graph, maps, self.dimension, self.graph.moments)
         self.at_ends = self._at_ends(observable)
@@ -103,9 +105,7 @@ class Extended:
 
             def forwards(i: int, x: LongMatrix, ops=ops, kept=kept) -> None:  # type: ignore[no-untyped-def]
                 code, _, _, arg = ops[i]
-                if code in (traces.TOSS, traces.TOSS_NOT) or (
-                    code == traces.UNITARY and graph.runs.varying[arg]
-                ):
+                if code in traces.TOSSED or (code == traces.UNITARY and graph.runs.varying[arg]):
                     kept[i] = x
 
             def backwards(i: int, after: LongMatrix, before: LongMatrix, ops=ops, kept=kept) -> None:  # type: ignore[no-untyped-def]
@@ -115,6 +115,9 @@ class Extended:
                 if code == traces.UNITARY:
                     found = product_sum(kept[i], split(before, 1))[0, 0]
                     products[arg] = products[arg] + found if arg in products else found
+                elif code == traces.CHANNEL:
+                    change = self.passage.maps.noise.forward(arg, kept[i], 1)
+                    by_toss[graph.channels[arg].toss] += overlap(split(after, 1), change)[0, 0]
                 else:
                     found = overlap(split(after, 1), kept[i])[0, 0]
                     by_toss[arg] += found if code == traces.TOSS else -found
@@ -215,7 +218,7 @@ class Extended:
         return hermitian(result)
 
     def _by_angle(self, products: dict[int, LongMatrix]) -> LongFloats:
-        """Im tr(G P M P†) for every rotation, P the run up to and including it."""
+        """Im tr(K P M P†) for every rotation, P the run up to and including it, K its generator."""
         runs = self.graph.runs
         result = np.zeros(len(runs.rotated), dtype=np.longdouble)
         for run, m in products.items():
@@ -226,5 +229,6 @@ class Extended:
                 embedding.apply_right(small.conj().T, carried)
                 if i in runs.position:
                     k = runs.position[i]
-                    result[k] += embedding.overlap(runs.generator(k), carried)[0].imag
+                    generator = effective_generator(runs.records[k], float(self.numbers.angles[k]))
+                    result[k] += embedding.overlap(generator, carried)[0].imag
         return result

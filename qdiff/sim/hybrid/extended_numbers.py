@@ -20,12 +20,14 @@ from qdiff.errors import EvaluationError
 from qdiff.lang import expr as ex
 from qdiff.lang import tree as qt
 from qdiff.lang.expr import Expr
+from qdiff.lang.gates import is_gate
+from qdiff.lang.logpower import hazard
 from qdiff.lang.running import PROBABILITY_SLACK
 from qdiff.lang.walk import statements
 from qdiff.sim.exact import Floats
 from qdiff.sim.flow import SmallGate
 from qdiff.sim.hybrid.angles import Numbers
-from qdiff.sim.rounding import expression_error, generator_norm
+from qdiff.sim.rounding import exponential_error, expression_error, fixed_error, generator_norm
 
 # Of longdouble and of clongdouble: what works on doubles takes them as well.
 LongFloats = NDArray[Any]
@@ -108,7 +110,9 @@ class ExtendedNumbers:
         runs = self.graph.runs
         gate = runs.gates[instance]
         if gate.record.fixed is not None:
-            return _fixed(gate.record.fixed)
+            matrix, off = _fixed(gate.record.fixed)
+            # A declared one stands for the unitary next to its entries, whatever they look like.
+            return matrix, off if is_gate(gate.record.name) else 2 * fixed_error(gate.record)
         if instance in runs.position:
             k = runs.position[instance]
             angle = Approximate(self.angles[k], float(self.angle_errors[k]))
@@ -118,6 +122,11 @@ class ExtendedNumbers:
                 gate.angle, Approximate(np.longdouble(gate.angle), 8 * DOUBLE_UNIT * abs(gate.angle))
             )
         turned = generator_norm(gate) * angle.error
+        if not is_gate(gate.record.name):
+            found = float(angle.value)
+            turned += generator_norm(gate) * float(abs(angle.value - found))
+            turned += 2 * exponential_error(gate.record, found)
+            return gate.record.matrix(found).astype(np.clongdouble), min(CHANGE, turned)
         return _rotation(gate, angle.value), min(CHANGE, turned if turned == turned else CHANGE)
 
     def _values(self, expressions: Sequence[Expr]) -> LongFloats:
@@ -140,9 +149,14 @@ class ExtendedNumbers:
                 store = {name: int(self.counters[name][row]) for name in names}
                 key = tuple(store.values())
                 if key not in known:
-                    known[key] = RATIO * expression_error(expression, self.parameters, store)
+                    known[key] = _ratio(expression) * expression_error(expression, self.parameters, store)
                 result[i, row] = known[key]
         return result
+
+
+def _ratio(expression: Expr) -> float:
+    """How much smaller errors are here than in doubles, in which hazards are computed."""
+    return 1.0 if any(isinstance(node, ex.LogPowerHazard) for node in expression.walk()) else RATIO
 
 
 def _is_double(expression: Expr) -> bool:
@@ -179,6 +193,8 @@ def _operation(
             return np.power(x[0], x[1])
         case ex.Call(function=function):
             return _CALLS[function](x[0])
+        case ex.LogPowerHazard():
+            return hazard(np.asarray(x[0], dtype=float), float(x[1])).astype(np.longdouble)
         case ex.IntegerQuotient():
             return np.floor_divide(x[0], x[1])
         case ex.Modulo():
@@ -209,7 +225,7 @@ def _constant_angles(program: qt.Program) -> dict[float, Approximate]:
                 continue  # an error where it is reached
             with np.errstate(all="ignore"):
                 value = np.longdouble(angle.fold(lambda node, x: _operation(node, x, {}, {})))
-            error = RATIO * expression_error(angle, {}, {})
+            error = _ratio(angle) * expression_error(angle, {}, {})
             if key in found:  # two of them are the same double: one stands for both
                 other = found[key]
                 value, error = other.value, max(other.error, error + float(abs(value - other.value)) * 1.01)
@@ -232,7 +248,7 @@ def _fixed(matrix: NDArray[np.complex128]) -> tuple[LongMatrix, float]:
 
 
 def _rotation(gate: SmallGate, angle: np.longdouble) -> LongMatrix:
-    """exp(-i a G/2) where G² = 1 or G is diagonal: all generators of the language."""
+    """exp(-i a G/2) where G² = 1 or G is diagonal: all generators but those that a program declares."""
     generator = gate.record.generator
     assert generator is not None
     half = angle / 2

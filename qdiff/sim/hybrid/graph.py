@@ -9,13 +9,14 @@ training run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qdiff.errors import EvaluationError
+from qdiff.sim.hybrid.channels import Channel
 from qdiff.sim.hybrid.counted import Counted
 from qdiff.sim.hybrid.schedule import Chain, Stage
 from qdiff.sim.hybrid.shapes import Places, Shape, places, shapes_of
@@ -52,10 +53,11 @@ class Graph:
         traces: the distinct traces; trace: the one of each vertex (-1 where it was not followed).
         moments: the matrices Λ of assignments to counted counters, (n, n); the first is the identity.
         targets: the vertices that the leaves of a vertex's trace lead to.
-        runs: the gates of the traces. tosses: (expression, row) of every toss.
+        runs: the gates of the traces. tosses: (expression, row) of every toss and of every channel.
         masks: for every set of outcomes the entries it keeps, (D, D). resets: by bit mask.
         rows: distinct values of the counters that angles and probabilities read, (counters, rows).
         stages: the order in which vertices are solved.
+        channels: the noise channels of the traces.
     """
 
     points: list[int]
@@ -76,6 +78,7 @@ class Graph:
     resets: dict[int, ResetMap]
     rows: NDArray[np.float64]
     stages: list[Stage]
+    channels: list[Channel] = field(default_factory=list)
 
     @cached_property
     def stops(self) -> NDArray[np.int64]:
@@ -87,6 +90,11 @@ class Graph:
         """The expression and the row of every toss."""
         places = np.array(self.tosses, dtype=np.int64).reshape(-1, 2)
         return places[:, 0], places[:, 1]
+
+    @cached_property
+    def channel_tosses(self) -> NDArray[np.int64]:
+        """The toss of every noise channel."""
+        return np.array([channel.toss for channel in self.channels], dtype=np.int64)
 
     @cached_property
     def members(self) -> dict[int, list[int]]:

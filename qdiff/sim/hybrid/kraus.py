@@ -64,6 +64,8 @@ class Kraus:
         if cut < 0 or len(occupied[cut]) in (0, dimension):  # 0: no run comes back this way
             return None
         small, first, last = occupied[cut], steps[: cut + 1], steps[cut + 1 :]
+        if any(not len(part) for part in occupied_after([*last, *first], maps, everything, small)):
+            return None  # no run comes back twice
         return cls(
             put_together(first, maps, everything, everything, small),
             put_together(last, maps, everything, small, everything),

@@ -5,8 +5,9 @@ of which several outcomes are kept) end it. What happens on one way is a row of 
 
     X → w Σ_b M_b X M_b†,
 
-w the probability of flips, b the states of the qubits that are reset. After a reset or a measurement a
-state occupies part of the basis only, and the matrices have that size.
+w the probability of flips, b the states of the qubits that are reset, and between them noise channels, which
+multiply single entries. After a reset or a measurement a state occupies part of the basis only, and the
+matrices have that size.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiff.sim.hybrid import traces
+from qdiff.sim.hybrid.channels import Channel, ChannelMaps
 from qdiff.sim.hybrid.coordinates import Reals, decode, encode
 from qdiff.sim.hybrid.supports import Ints
 from qdiff.sim.hybrid.traces import Maps, Stack
@@ -87,10 +89,56 @@ def _beside(x: Stack, n: int) -> Stack:
 
 
 @dataclass(frozen=True, eq=False)
+class Noise:
+    """X → stay ∘ X + move ∘ (X with the qubit of a channel turned around), on n of the basis states.
+
+    Attributes:
+        stay, move: factors (`channel_maps`) of every entry, (P, 1, n, n); move None where nothing moves.
+        turned: where each of the n states is with the qubit turned around, (n,).
+        before: where the k states are that may be occupied before it, (k,); the rest of X is 0.
+    """
+
+    stay: NDArray[np.float64]
+    move: NDArray[np.float64] | None
+    turned: Ints
+    before: Ints
+
+    @classmethod
+    def of(cls, noise: ChannelMaps, channel: int, before: Ints, after: Ints) -> Noise:
+        """Return a channel from one part of the basis to another, which may have more states."""
+        here = noise.channels[channel]
+        w, c = noise.factors(channel)
+        bits = after >> here.qubit & 1
+        same = bits[:, None] == bits
+        stay = np.where(same, w[:, bits, bits][:, :, None], c[:, None, None])[:, None]
+        move = np.where(same, w[:, bits, 1 - bits][:, :, None], 0.0)[:, None] if here.record.moves() else None
+        turned = np.searchsorted(after, after ^ (1 << here.qubit))
+        return cls(stay, move, turned, np.searchsorted(after, before))
+
+    def forward(self, x: Stack) -> Stack:
+        """From (P, C, k, k) to (P, C, n, n)."""
+        n = self.stay.shape[-1]
+        if len(self.before) < n:
+            some, x = x, np.zeros((*x.shape[:-2], n, n), dtype=complex)
+            x[..., self.before[:, None], self.before] = some
+        result = self.stay * x
+        if self.move is not None:
+            result += self.move * x[..., self.turned[:, None], self.turned]
+        return result
+
+    def backward(self, a: Stack) -> Stack:
+        """From (P, C, n, n) to (P, C, k, k)."""
+        result = self.stay * a
+        if self.move is not None:
+            result += (self.move * a)[..., self.turned[:, None], self.turned]
+        return result[..., self.before[:, None], self.before]
+
+
+@dataclass(frozen=True, eq=False)
 class Pass:
     """Links one after the other, on coordinates (P, C, k²); `sizes`: k at the start and at the end."""
 
-    links: Sequence[Link]
+    links: Sequence[Link | Noise]
     sizes: tuple[int, int]
 
     def forward(self, y: Reals) -> Reals:
@@ -117,7 +165,7 @@ def way(ops: Sequence[traces.Op], leaf: int) -> list[Step]:
         if code in traces.BRANCHES and dst == register:
             register = src
             found.append((code, arg))
-        elif code == traces.UNITARY and src == register:
+        elif code in (traces.UNITARY, traces.CHANNEL) and src == register:
             found.append((code, arg))
         elif code == traces.RESET and src == register:
             if found and found[-1][0] == traces.RESET:
@@ -136,13 +184,15 @@ def occupied_after(steps: Sequence[Step], maps: Maps, everything: Ints, part: In
             part = part[maps.masks[arg].diagonal()[part] > 0]
         elif code == traces.RESET:
             part = _sorted(part & ~arg, everything)
+        elif code == traces.CHANNEL:
+            part = _noisy(part, maps.channels[arg], everything)
         found.append(part)
     return found
 
 
 def put_together(steps: Sequence[Step], maps: Maps, everything: Ints, start: Ints, end: Ints) -> Pass:
     """Put operations together, from one part of the basis to another."""
-    links: list[Link] = []
+    links: list[Link | Noise] = []
     at, matrix = start, _unit(start)
     weight: NDArray[np.float64] | float = 1.0
     plain = True  # nothing to do so far
@@ -162,6 +212,11 @@ def put_together(steps: Sequence[Step], maps: Maps, everything: Ints, start: Int
             if not kept.all():  # several outcomes, without the coherences between them
                 links.append(Link.of(matrix, weight, kept=kept))
                 matrix, weight, plain = _unit(part), 1.0, True
+        elif code == traces.CHANNEL:
+            if not plain:
+                links.append(Link.of(matrix, weight))
+            links.append(Noise.of(maps.noise, arg, at, part))
+            matrix, weight, plain = _unit(part), 1.0, True
         else:
             weight, plain = weight * maps.probability(code, arg), False
         at = part
@@ -175,6 +230,12 @@ def _sorted(states: Ints, everything: Ints) -> Ints:
     there = np.zeros(len(everything), dtype=bool)
     there[states] = True
     return np.flatnonzero(there)
+
+
+def _noisy(part: Ints, channel: Channel, everything: Ints) -> Ints:
+    """The basis states that may be occupied after a channel."""
+    moved = part ^ (1 << channel.qubit) if channel.record.moves() else part
+    return _sorted(np.concatenate([part, moved]), everything)
 
 
 def _unit(part: Ints) -> Stack:

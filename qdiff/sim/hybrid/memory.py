@@ -49,6 +49,8 @@ def needed(graph: Graph, dimension: int, work: Work) -> int:
     runs = COMPLEX * matrix * (2 * (work.rows * varying + constant) + gates)
     if dimension <= FULL_UP_TO:
         runs += 3 * COMPLEX * work.rows * matrix * gates  # gates, prefixes and generators in full
+    if graph.runs.largest > 4:  # matrices of declared gates
+        runs += COMPLEX * work.rows * graph.runs.largest**2 * len(graph.runs.rotated)
     longest = max((len(trace.ops) for trace in graph.traces), default=1)
     if dimension <= steps.LARGEST_DIMENSION:
         moving = sum(len(trace.ops) for trace in graph.traces) * COMPLEX * matrix**2 * work.rows

@@ -109,6 +109,8 @@ def _walk(
             met = float(per_run[arg])
         elif code in (traces.TOSS, traces.TOSS_NOT):
             met = float(tosses[arg])
+        elif code == traces.CHANNEL:
+            met = float(tosses[solution.graph.channels[arg].toss])
         if met:
             norm = 0.0 if after is None else float(np.linalg.eigvalsh(after[0, 0])[-1])
             most = max(most, norm + met - 1.0)

@@ -17,15 +17,16 @@ from itertools import zip_longest
 
 import numpy as np
 
+from qdiff.errors import EvaluationError, listed
 from qdiff.lang.observable import Observable
 from qdiff.sim.exact import Floats
-from qdiff.sim.flow import Flow
+from qdiff.sim.flow import ChannelBits, Flow
 from qdiff.sim.hybrid.checks import Checks
 from qdiff.sim.hybrid.polynomials import Polynomial, polynomial_bound
 from qdiff.sim.hybrid.solution import Solution
 from qdiff.sim.uniform import UniformBound, uniform_bound
 
-FLIP = 2.0  # ‖∂𝓔/∂p‖ of a flip
+FLIP = 2.0  # ‖∂𝓔/∂p‖ of a flip, or of a channel that is a mixture
 
 
 class Outside:
@@ -61,6 +62,11 @@ class Outside:
             self.remark = f"; none is proved for derivatives: {self.uniform.reason}"
         elif self.moments:
             self.remark = "; none is proved for derivatives of an observable that grows with a moment"
+        elif steep := [name for name in numbers.source.wrt if math.isinf(self._strongest(name))]:
+            self.remark = (
+                f"; none is proved for derivatives by {listed(f'`{name}`' for name in steep)}: a `damp` with "
+                "a probability that reads counters may be arbitrarily steep"
+            )
 
     def _growing(self) -> str:
         """Bound an observable that grows with counters, where they grow by steps; or say why not."""
@@ -118,8 +124,9 @@ class Outside:
         if slope is None:
             return math.inf  # it may grow like anything
         solution = self.solution
-        strongest = max(FLIP, float(solution.graph.runs.frequencies.max(initial=0.0)))
-        often = self.uniform.occurrences.get(name, 0) * strongest
+        often = float(self.uniform.occurrences.get(name, 0))
+        if often:
+            often *= max(self._strongest(name), float(solution.graph.runs.frequencies.max(initial=0.0)))
         beyond = largest = 0.0
         for vertex in solution.frontier:
             if vertex not in solution.states:
@@ -130,6 +137,24 @@ class Outside:
                 if coefficient * often:
                     beyond += coefficient * often * self.uniform.over_visits(degree, value, mass)
         return beyond + largest * Checks(solution).carried_mass()
+
+    def _strongest(self, name: str) -> float:
+        """The largest ‖∂𝓔/∂p‖ of flips and of channels with a parameter, whatever the counters are."""
+        numbers, strongest = self.solution.numbers, FLIP
+        for instruction in numbers.source.flow.instructions:
+            if not isinstance(instruction, ChannelBits) or instruction.record.mixture:
+                continue
+            expression = numbers.source.flow.expressions[instruction.expression]
+            if name not in expression.parameters():
+                continue
+            if expression.counters():
+                return math.inf
+            try:
+                p = min(max(float(expression.evaluate(numbers.rows[0])), 0.0), 1.0)
+            except EvaluationError:
+                return math.inf
+            strongest = max(strongest, float(instruction.record.l1(np.array(p))))
+        return strongest
 
     def _slope(self, name: str) -> Polynomial | None:
         """A bound of |∂e/∂name| of every expression, by powers of the largest |counter|."""

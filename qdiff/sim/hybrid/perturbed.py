@@ -3,7 +3,8 @@
 The derivative of a gate exp(-i a G/2) and of a flip, applied to a state R, are bounded by positive
 operators that need not be small where R is:
 
-    |-(i/2) [G, R]| ≤ ½ (R + G R G),       |d(flip)(R)| ≤ R in either branch.
+    |-(i/2) [G, R]| ≤ ½ (R + G R G),       |d(flip)(R)| ≤ R in either branch,
+    |d𝓔/dp (R)| ≤ Σ_j |c_j| 𝓕_j(R) of a channel with the rule d𝓔/dp = Σ_j c_j 𝓕_j.
 
 P_v, the sum of all of them moved on through the program, P = T(P) + injections, bounds the trace norm
 of ∂R_v times the slopes of the angles. What is left outside a followed part of a program must be small
@@ -66,7 +67,7 @@ def injections(
             members.setdefault(graph.trace[vertex], []).append(vertex)
     for trace, vertices in members.items():
         stack = np.concatenate([masses[v] for v in vertices], axis=1)
-        leaves = _through(graph.traces[trace].ops, maps, unitaries, slopes, stack, found)
+        leaves = _through(graph, graph.traces[trace].ops, maps, unitaries, slopes, stack, found)
         for slot, leaf in enumerate(leaves):
             if leaf is None:
                 continue
@@ -78,6 +79,7 @@ def injections(
 
 
 def _through(
+    graph: Graph,
     ops: Sequence[traces.Op],
     maps: Maps,
     unitaries: Unitaries,
@@ -99,11 +101,15 @@ def _through(
             found.runs[:, arg] += _mass(carried)
         if carried is not None and code == traces.TOSS:
             found.tosses[:, arg] += _mass(carried)
+        if carried is not None and code == traces.CHANNEL:
+            found.tosses[:, graph.channels[arg].toss] += _mass(carried)
         if code == traces.UNITARY:
             carried = added(carried, unitaries.injection(arg, state, slopes.gates))
         after = None if carried is None else maps.apply(code, arg, carried)
         if code in (traces.TOSS, traces.TOSS_NOT) and slopes.tosses[:, arg].any():
             after = added(after, slopes.tosses[:, arg, None, None, None] * state)
+        if code == traces.CHANNEL and (steepest := slopes.tosses[:, graph.channels[arg].toss]).any():
+            after = added(after, maps.noise.majorant(arg, steepest[:, None, None, None] * state))
         registers[dst if code in traces.BRANCHES else src] = maps.apply(code, arg, state), after
     return leaves
 

@@ -5,8 +5,9 @@ Along a direction v the maps of a trace change. A run of gates V changes as V̇ 
 
     (V R V†)' = V (Ṙ + [Ω, R]) V†,     (V† A V)' = V† Ȧ V + [V† A V, Ω],
 
-and a toss as (p R)' = p Ṙ + ṗ R. What the maps' own changes contribute enters two more solves as
-sources, Ṙ = T(Ṙ) + Ṫ(R) and Ȧ = T†(Ȧ) + Ṫ†(A); the derivative of the gradient is that of its formula.
+a toss as (p R)' = p Ṙ + ṗ R, a channel as 𝓔(R)' = 𝓔(Ṙ) + ṗ d𝓔/dp(R). What the maps' own changes
+contribute enters two more solves as sources, Ṙ = T(Ṙ) + Ṫ(R) and Ȧ = T†(Ȧ) + Ṫ†(A); the derivative of
+the gradient is that of its formula.
 One set of parameters at a time (P = 1), V directions together.
 """
 
@@ -168,6 +169,7 @@ class Tangents:
                 registers[src] = self._run(arg, x, dx, part)
                 continue
             dx = None if dx is None else self.maps.apply(code, arg, dx)
+            dx = added(dx, self._noisy(arg, x, adjoint=False) if code == traces.CHANNEL else None)
             dx = added(dx, self._tossed(code, arg, x))
             registers[dst if code in traces.BRANCHES else src] = self.maps.apply(code, arg, x), dx
         return leaves
@@ -250,6 +252,8 @@ class Tangents:
                 change = None if da is None else self.maps.apply_adjoint(code, arg, da)
                 if a is not None:
                     change = added(change, self._tossed(code, arg, a))
+                if a is not None and code == traces.CHANNEL:
+                    change = added(change, self._noisy(arg, a, adjoint=True))
             if visit is not None:
                 visit(i, (a, da), (before, change))
             if code in traces.BRANCHES:
@@ -265,6 +269,15 @@ class Tangents:
             return None
         rate = self.tosses[:, toss, None, None, None]
         return (rate if code == traces.TOSS else -rate) * x[:, None]
+
+    def _noisy(self, channel: int, x: Stack, *, adjoint: bool) -> Stack | None:
+        """ṗ d𝓔/dp(x), or its adjoint; None where p does not change."""
+        rate = self.tosses[:, self.solver.graph.channels[channel].toss, None, None, None]
+        if not rate.any():
+            return None
+        noise = self.maps.noise
+        change = noise.backward(channel, x, 1) if adjoint else noise.forward(channel, x, 1)
+        return np.asarray(rate * change[:, None])
 
     # --- derivative of the gradient ---
 
@@ -317,6 +330,9 @@ class Tangents:
                         change = added(change, product_sum(dx, a[:, None])[0])
                     earlier, earlier_change = products.get(arg, (None, None))
                     products[arg] = added(earlier, product), added(earlier_change, change)
+                elif code == traces.CHANNEL:
+                    a, da = (None if y is None else split(y, columns) for y in after)
+                    by_toss[:, :, graph.channels[arg].toss] += self._of_channel(arg, x, dx, a, da)
                 else:
                     sign = 1.0 if code == traces.TOSS else -1.0
                     a, da = (None if y is None else split(y, columns) for y in after)
@@ -330,8 +346,26 @@ class Tangents:
             self._add_second(run, product, change, by_angle)
         return by_angle, by_toss
 
+    def _of_channel(
+        self, channel: int, x: Stack, dx: Stack | None, a: Stack | None, da: Stack | None
+    ) -> Floats:
+        """How tr(A d𝓔/dp(R)) changes, (V, k): with A, with R, and with p."""
+        noise = self.maps.noise
+        total = np.zeros((self.count, 1))
+        if da is not None:
+            total = total + co.overlap(da, noise.forward(channel, x, 1)[:, None])[0]
+        if a is not None and dx is not None:
+            total = total + co.overlap(a[:, None], noise.forward(channel, dx, 1))[0]
+        if a is not None:
+            rate = self.tosses[:, self.solver.graph.channels[channel].toss]
+            total = total + rate[:, None] * co.overlap(a, noise.forward(channel, x, 2))
+        return np.asarray(total)
+
     def _add_second(self, run: int, product: Stack | None, change: Stack | None, by_angle: Floats) -> None:
-        """Im tr(B_i (Ṁ + [Ω_≤i, M])) of every rotation of a run; Ω_≤i is that of the gates up to it."""
+        """Im tr(B_i (Ṁ + [Ω_≤i, M])) of every rotation of a run; Ω_≤i is that of the gates up to it.
+
+        The generator of a gate with a drift changes with its angle: + ȧ Im tr(P_i† (dK/da) P_i M).
+        """
         b = self.unitaries.carried(run)[0]
         omega = np.zeros((self.count, 1, *b.shape[1:]), dtype=complex)
         for i, instance in enumerate(self.unitaries.source.rotations[run]):
@@ -343,6 +377,9 @@ class Tangents:
                 total = added(total, omega @ product - product @ omega)
             if total is not None:
                 by_angle[:, :, instance] += np.einsum("ij,vkji->vk", b[i], total).imag
+            bent = self.unitaries.bent(run, i) if rates.any() else None
+            if bent is not None and product is not None:
+                by_angle[:, :, instance] += rates[:, None] * np.einsum("ij,kji->k", bent[0], product).imag
 
     def _ends_of(
         self,

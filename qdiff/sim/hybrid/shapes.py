@@ -1,4 +1,5 @@
-"""Traces of the same shape: the same operations, up to which run of gates and which toss each of them is.
+"""Traces of the same shape: the same operations, up to which run of gates, toss or channel each of
+them is.
 
 An angle that reads a counter gives every value of the counter a run, and so a trace, of its own. All of
 them are computed together, with an axis of *lanes* behind that of the rows: a lane is a trace with the
@@ -13,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.sim.hybrid.traces import TOSS, TOSS_NOT, UNITARY, Op
+from qdiff.sim.hybrid.traces import TOSSED, UNITARY, Op
 
 Ints = NDArray[np.int64]
 Places = slice | Ints  # a slice where they follow each other
-NUMBERED = (UNITARY, TOSS, TOSS_NOT)
+NUMBERED = (UNITARY, *TOSSED)
 Key = tuple[tuple[Op, ...], tuple[int, ...]]
 
 
@@ -27,7 +28,7 @@ class Lanes:
 
     Attributes:
         vertices: (L, m). targets: where each leaf of theirs leads to, (L, m).
-        numbers: for every operation its run or toss in each lane, (L,).
+        numbers: for every operation its run, toss or channel in each lane, (L,).
     """
 
     vertices: Ints
@@ -48,11 +49,11 @@ class Lanes:
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """Some traces that differ in runs and tosses only.
+    """Some traces that differ in runs, tosses and channels only.
 
     Attributes:
         ops, moments: of the first of them. traces: their numbers.
-        numbers: for every operation its run or toss in each trace.
+        numbers: for every operation its run, toss or channel in each trace.
         wanted: operations that a derivative depends on.
     """
 
@@ -112,7 +113,7 @@ def _shape(
     wanted = tuple(
         i
         for i, (code, *_) in enumerate(ops)
-        if code in (TOSS, TOSS_NOT) or (code == UNITARY and varying[arguments[:, i]].any())
+        if code in TOSSED or (code == UNITARY and varying[arguments[:, i]].any())
     )
     return Shape(ops, moments, tuple(some), tuple(places(column) for column in arguments.T), wanted, lanes)
 

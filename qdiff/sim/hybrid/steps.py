@@ -18,6 +18,7 @@ from qdiff.sim.hybrid.superoperators import MatrixSteps
 from qdiff.sim.hybrid.supports import Ints, occupied
 from qdiff.sim.hybrid.traces import (
     BRANCHES,
+    CHANNEL,
     END,
     LEAF,
     MARK,
@@ -61,7 +62,7 @@ class OperationSteps:
                 leaves.append(encode(x))
             elif code == UNITARY:
                 registers[src] = self.moved(arg, x, part)
-            elif code in BRANCHES or code == RESET:
+            elif code in BRANCHES or code in (RESET, CHANNEL):
                 registers[dst if code in BRANCHES else src] = self.maps.apply(code, arg, x)
         return leaves
 
@@ -96,7 +97,9 @@ class OperationSteps:
         """The basis states that runs of a trace act on; None is all."""
         if trace not in self._occupied:
             ops = self.graph.traces[trace].ops
-            self._occupied[trace] = occupied(ops, self.maps.masks, self.maps.resets, self.dimension)
+            self._occupied[trace] = occupied(
+                ops, self.maps.masks, self.maps.resets, self.dimension, self.maps.channels
+            )
         return self._occupied[trace]
 
     def conjugate(self, run: int, x: Stack, adjoint: bool) -> Stack:

@@ -4,7 +4,8 @@ With y the coordinates of X (see `coordinates`), those of V X V† are y S,
 
     S[kl, ij] = Re V_ik V*_jl + Im V_il V*_jk;
 
-masks multiply single coordinates, tosses all of them, and resets move them. States and observables at
+masks multiply single coordinates, tosses all of them, and resets move them; a noise channel adds up a
+few matrices, weighted by its factors (`channel_maps`). States and observables at
 a vertex are arrays (P, C, D²), C = K·n columns: K states, each with n moments (see `counted`).
 """
 
@@ -15,13 +16,15 @@ from functools import cached_property
 
 import numpy as np
 
-from qdiff.sim.hybrid.coordinates import Reals, basis
+from qdiff.sim.channel_maps import applied
+from qdiff.sim.hybrid.coordinates import Reals, basis, encode
 from qdiff.sim.hybrid.graph import Graph
 from qdiff.sim.hybrid.shapes import Places, Shape
-from qdiff.sim.hybrid.traces import BRANCHES, LEAF, MASK, RESET, TOSS, UNITARY, Maps, Stack
+from qdiff.sim.hybrid.traces import BRANCHES, CHANNEL, LEAF, MASK, RESET, TOSS, UNITARY, Maps, Stack
 from qdiff.sim.hybrid.unitaries import Unitaries
 
 TOGETHER = 1 << 10  # runs of gates whose matrices are made at a time
+MATRICES = (UNITARY, RESET, CHANNEL)  # what is not diagonal
 
 
 def conjugation(v: Stack) -> Reals:
@@ -43,6 +46,7 @@ class MatrixSteps:
         self.unitaries = unitaries
         self.dimension = dimension
         self.masks = [mask.reshape(-1) for mask in maps.masks]
+        self._noise: dict[int, Reals] = {}
         self._leaves: dict[int, list[Reals]] = {}
         self._by_leaf: dict[int, tuple[list[Reals], list[Reals]]] = {}
 
@@ -59,6 +63,24 @@ class MatrixSteps:
         for first in range(0, matrices.shape[1], TOGETHER):
             result[:, first : first + TOGETHER] = conjugation(matrices[:, first : first + TOGETHER])
         return result
+
+    def noise(self, order: int = 0) -> Reals:
+        """The matrices of all noise channels, (P, channels, D², D²), or see `ChannelMaps.factors`."""
+        if order not in self._noise:
+            w, c = self.maps.noise.all_factors(order)
+            factors = np.concatenate([w.reshape(*c.shape, 4), c[..., None]], axis=-1)
+            result = np.empty((*c.shape, self.dimension**2, self.dimension**2))
+            for qubit in {channel.qubit for channel in self.maps.channels}:
+                members = [i for i, channel in enumerate(self.maps.channels) if channel.qubit == qubit]
+                result[:, members] = np.tensordot(factors[:, members], self._unit_maps(qubit), axes=1)
+            self._noise[order] = result
+        return self._noise[order]
+
+    def _unit_maps(self, qubit: int) -> Reals:
+        """The maps of one factor 1, the others 0: W_00, W_01, W_10, W_11, c, (5, D², D²)."""
+        units = np.eye(5)
+        found = [applied(self.basis[0], qubit, (u[:4].reshape(2, 2), np.array(u[4]))) for u in units]
+        return encode(np.stack(found))
 
     # --- one vertex ---
 
@@ -110,14 +132,14 @@ class MatrixSteps:
                 leaves.append(full)
             elif code in BRANCHES:
                 registers[dst] = self.apply(code, arg, numbers, x), diagonal
-            elif code in (UNITARY, RESET):
+            elif code in MATRICES:
                 matrix = self._matrix(code, arg, numbers)
                 registers[src] = x.swapaxes(-1, -2) * matrix if diagonal else x @ matrix, False
         return leaves
 
     def apply(self, code: int, arg: int, numbers: Places, y: Reals) -> Reals:
         """One operation on states (P, lanes, J, D²)."""
-        if code in (UNITARY, RESET):
+        if code in MATRICES:
             return np.asarray(y @ self._matrix(code, arg, numbers))
         if code == MASK:
             return y * self.masks[arg]
@@ -125,13 +147,15 @@ class MatrixSteps:
 
     def apply_adjoint(self, code: int, arg: int, numbers: Places, a: Reals) -> Reals:
         """One operation on observables (P, lanes, J, D²), from after it to before it."""
-        if code in (UNITARY, RESET):
+        if code in MATRICES:
             return np.asarray(a @ self._matrix(code, arg, numbers).swapaxes(-1, -2))
         return self.apply(code, arg, numbers, a)
 
     def _matrix(self, code: int, arg: int, numbers: Places) -> Reals:
-        """Of a run, (P, lanes, D², D²), or of a reset, (D², D²)."""
-        return self.runs[:, numbers] if code == UNITARY else self.maps.resets[arg].coordinates
+        """Of runs or channels, (P, lanes, D², D²), or of a reset, (D², D²)."""
+        if code == RESET:
+            return self.maps.resets[arg].coordinates
+        return self.runs[:, numbers] if code == UNITARY else self.noise()[:, numbers]
 
     def _probability(self, code: int, numbers: Places) -> Reals:
         p = self.maps.probabilities[:, numbers, None, None]

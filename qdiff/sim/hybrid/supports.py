@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiff.sim.hybrid import traces
+from qdiff.sim.hybrid.channels import Channel
 from qdiff.sim.hybrid.traces import Op, ResetMap
 
 Ints = NDArray[np.int64]
@@ -20,7 +21,11 @@ WORTHWHILE = 0.6  # of the basis: a part that is larger saves nothing
 
 
 def occupied(
-    ops: Sequence[Op], masks: Sequence[NDArray[np.float64]], resets: dict[int, ResetMap], dimension: int
+    ops: Sequence[Op],
+    masks: Sequence[NDArray[np.float64]],
+    resets: dict[int, ResetMap],
+    dimension: int,
+    channels: Sequence[Channel] = (),
 ) -> list[Ints | None]:
     """Return for every operation the basis states that its source register may occupy; None is all.
 
@@ -42,6 +47,10 @@ def occupied(
             kept = np.zeros(dimension, dtype=bool)
             kept[resets[arg].kept] = True
             registers[src] = kept
+        elif code == traces.CHANNEL:
+            channel = channels[arg]
+            if channel.record.moves():
+                registers[src] = here | here[np.arange(dimension) ^ (1 << channel.qubit)]
         elif code in traces.BRANCHES:
             registers[dst] = here
         result.append(found)

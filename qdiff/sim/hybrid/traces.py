@@ -8,6 +8,7 @@ columns that are all treated alike:
     MASK    src dst m   dst ← the part of src that a set of outcomes keeps
     RESET   src _ bits  the qubits of the bit mask ← |0>
     TOSS    src dst t   dst ← p_t src;  TOSS_NOT: dst ← (1 - p_t) src
+    CHANNEL src _ c     register ← 𝓔_c(register), a noise channel with the probability of its toss
     MARK    src _ k     count the trace of src
     LEAF    src _ s     the run goes on at the s-th target
     END     src         all branches out of src have been listed
@@ -24,11 +25,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from qdiff.sim.hybrid.channels import Channel, ChannelMaps
+
 Stack = NDArray[np.complex128]
 Op = tuple[int, int, int, int]
 
-UNITARY, MASK, RESET, TOSS, TOSS_NOT, MARK, LEAF, END = range(8)
+UNITARY, MASK, RESET, TOSS, TOSS_NOT, CHANNEL, MARK, LEAF, END = range(9)
 BRANCHES = (MASK, TOSS, TOSS_NOT)
+TOSSED = (TOSS, TOSS_NOT, CHANNEL)  # what depends on a probability
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Maps:
         unitaries, adjoints: V_u and V_u† of every run of gates, (P or 1, 1, D, D).
         masks: for every set of outcomes the entries it keeps, (D, D).
         resets: by bit mask.
-        probabilities: of every toss, (P, T).
+        probabilities: of every toss, (P, T). channels: the noise channels.
     """
 
     unitaries: Sequence[Stack]
@@ -95,6 +99,12 @@ class Maps:
     masks: Sequence[NDArray[np.float64]]
     resets: dict[int, ResetMap]
     probabilities: NDArray[np.float64]
+    channels: Sequence[Channel] = ()
+
+    @cached_property
+    def noise(self) -> ChannelMaps:
+        """The channels with their probabilities."""
+        return ChannelMaps(self.channels, self.probabilities)
 
     def forward(
         self,
@@ -118,7 +128,7 @@ class Maps:
                 break
             if code == LEAF:
                 leaves.append(x)
-            elif code in BRANCHES or code in (UNITARY, RESET):
+            elif code in BRANCHES or code in (UNITARY, RESET, CHANNEL):
                 registers[dst if code in BRANCHES else src] = self.apply(code, arg, x)
         return leaves
 
@@ -130,6 +140,8 @@ class Maps:
             return np.asarray(x * self.masks[arg])
         if code == RESET:
             return self.resets[arg].forward(x)
+        if code == CHANNEL:
+            return self.noise.forward(arg, x)
         return np.asarray(x * self.probability(code, arg))
 
     def apply_adjoint(self, code: int, arg: int, a: Stack) -> Stack:
@@ -138,6 +150,8 @@ class Maps:
             return np.asarray(self.adjoints[arg] @ a @ self.unitaries[arg])
         if code == RESET:
             return self.resets[arg].backward(a)
+        if code == CHANNEL:
+            return self.noise.backward(arg, a)
         return self.apply(code, arg, a)  # masks and probabilities are real and diagonal
 
     def backward(

@@ -2,7 +2,8 @@
 
 A run is a product of *pieces*: gates with an angle, and what stands between two of them multiplied
 out once and for all. With P_i the product of the pieces up to and including the i-th, a rotation
-exp(-i a G/2), and the generator carried back to where the run starts,
+exp(-i a G/2), and the generator (with a drift: the effective generator K(a), see `generators`) carried
+back to where the run starts,
 
     B_i = P_i† G P_i,     ∂f/∂a_i = Im tr(B_i M),     M = R A,
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from qdiff.sim.exact import Floats
 from qdiff.sim.flow import Flow, SmallGate
 from qdiff.sim.hybrid.embeddings import Embedding
+from qdiff.sim.hybrid.generators import Generators
 from qdiff.sim.hybrid.products import Sequences
 
 Matrix = NDArray[np.complex128]
@@ -35,7 +37,7 @@ FULL_UP_TO = 16
 class Scatter:
     """How to write all small matrices into full ones at once.
 
-    full = matrices; full[gate, row, column] = small.reshape(-1, 16)[gate, entry]
+    full = matrices; full[gate, row, column] = small.reshape(-1, s²)[gate, entry]
 
     Attributes:
         matrices: identities, (G, D, D), and behind them the constant pieces of all runs.
@@ -96,6 +98,7 @@ class Runs:
         self.by_record: dict[str, list[int]] = {}
         for k, record in enumerate(self.records):
             self.by_record.setdefault(record.name, []).append(k)
+        self.largest = max([4, *(1 << record.targets for record in self.records)])  # of small matrices
         self.gates = gates
         self.runs = [tuple(run) for run in runs]
         self.lengths = [len(run) for run in runs]
@@ -183,9 +186,8 @@ class Runs:
             rows = self.embeddings[instance].rows
             size, width = rows.shape
             a, b = np.indices((size, size)).reshape(2, -1)
-            part = np.stack(
-                [np.full((size * size, width), k), rows[a], rows[b], (4 * a + b)[:, None] + 0 * rows[a]]
-            )
+            entry = (self.largest * a + b)[:, None] + 0 * rows[a]
+            part = np.stack([np.full((size * size, width), k), rows[a], rows[b], entry])
             parts.append(part.reshape(4, -1))
         gate, row, column, entry = (
             np.concatenate(parts, axis=1) if parts else np.empty((4, 0), dtype=np.int64)
@@ -213,20 +215,31 @@ class Runs:
     def at(self, angles: Floats) -> Unitaries:
         """Return the matrices for the angles (P, G) of all rotated instances, in radians."""
         half = angles[:, :, None, None] / 2
-        identities, generators = self.paulis
-        small = np.cos(half) * identities - 1j * np.sin(half) * generators
+        identities, paulis = self.paulis
+        small = np.cos(half) * identities - 1j * np.sin(half) * paulis
         for members in self.by_record.values():
             entry = self.records[members[0]]
             if not entry.pauli:
                 size = 1 << entry.targets
                 small[:, members, :size, :size] = entry.matrix(angles[:, members])
-        return Unitaries(self, small)
+        generators = Generators(self.records, self.rotated_rows, self.drifting, angles, self.dimension)
+        return Unitaries(self, small, generators)
+
+    @cached_property
+    def rotated_rows(self) -> list[Ints]:
+        """The basis states that each rotated instance acts on, by local state."""
+        return [self.embeddings[instance].rows for instance in self.rotated]
+
+    @cached_property
+    def drifting(self) -> frozenset[int]:
+        """The rotated instances with a drift."""
+        return frozenset(k for k, record in enumerate(self.records) if record.drift is not None)
 
     @cached_property
     def paulis(self) -> tuple[Floats, Matrix]:
-        """1 and G, (G, 4, 4), of the rotated instances whose G is a product of Pauli matrices."""
-        identities = np.zeros((len(self.records), 4, 4))
-        generators = np.zeros((len(self.records), 4, 4), dtype=complex)
+        """1 and G, (G, s, s), of the rotated instances whose G is a product of Pauli matrices."""
+        identities = np.zeros((len(self.records), self.largest, self.largest))
+        generators = np.zeros((len(self.records), self.largest, self.largest), dtype=complex)
         for k, entry in enumerate(self.records):
             if entry.pauli and entry.generator is not None:
                 size = 1 << entry.targets
@@ -242,8 +255,9 @@ class Unitaries:
         runs: V_u, (P or 1, 1, D, D) each; adjoints: V_u†.
     """
 
-    def __init__(self, source: Runs, small: Matrix) -> None:
+    def __init__(self, source: Runs, small: Matrix, generators: Generators) -> None:
         self.source = source
+        self.generators = generators
         self.small = small
         self._carried: dict[int, Matrix] = {}
         if source.scatter is None:
@@ -270,7 +284,8 @@ class Unitaries:
         assert to is not None
         full = np.empty((len(small), *to.matrices.shape), dtype=complex)
         full[:] = to.matrices
-        full[:, to.gate, to.row, to.column] = small.reshape(*small.shape[:2], 16)[:, to.gate, to.entry]
+        entries = small.reshape(*small.shape[:2], self.source.largest**2)
+        full[:, to.gate, to.row, to.column] = entries[:, to.gate, to.entry]
         return self.source.sequences.partial(full)
 
     def _multiply(self, pieces: Sequence[Piece]) -> Matrix:
@@ -333,7 +348,8 @@ class Unitaries:
             found = [np.empty(shape, dtype=complex), *(self.carried(run) for run in some)]
             return np.concatenate(found, axis=1)
         prefix = np.concatenate(self.partial, axis=1)[:, self.source.rotated_products]
-        generators = self.source.embedded_generators[rotations.instances]
+        constant = self.source.embedded_generators[rotations.instances]
+        generators = self.generators.with_drifts(constant, rotations.instances)
         return np.asarray(prefix.conj().swapaxes(-1, -2) @ (generators @ prefix))
 
     def _carry(self, run: int) -> Matrix:
@@ -345,9 +361,22 @@ class Unitaries:
                 continue
             prefix = self._left(piece.instance, prefix)
             embedding, _ = self._gate(piece.instance)
-            turned = embedding.embedded(self.source.generator(piece.instance), prefix)
+            turned = embedding.embedded(self.generators.of(piece.instance), prefix)
             found.append(prefix.conj().swapaxes(-1, -2) @ turned)
         return np.stack(found, axis=1)
+
+    def bent(self, run: int, i: int) -> Matrix | None:
+        """Return P_i† (dK/da) P_i of the i-th rotation of a run, (P, D, D); None for a constant generator."""
+        slope = self.generators.slope(int(self.source.rotations[run][i]))
+        if slope is None:
+            return None
+        prefix, met = self._start(), -1
+        for piece in self.source.pieces[run]:
+            met += piece.constant is None
+            prefix = self._left(piece.instance, prefix) if piece.constant is None else piece.constant @ prefix
+            if met == i:
+                break
+        return np.asarray(prefix.conj().swapaxes(-1, -2) @ slope @ prefix)
 
     def injection(self, run: int, state: Matrix, slopes: Floats) -> Matrix | None:
         """Return Σ slope · ½ (R + B R B) over the rotations of a run, R (P, C, D, D) the state before it.
@@ -409,7 +438,7 @@ class Unitaries:
                 carried = [piece.constant @ x @ adjoint for x in carried]
                 continue
             embedding, small = self._gate(piece.instance)
-            generator = self.source.generator(piece.instance)
+            generator = self.generators.of(piece.instance)
             for c, x in enumerate(carried):
                 embedding.apply(small, x)
                 embedding.apply_right(small.conj().swapaxes(-1, -2), x)

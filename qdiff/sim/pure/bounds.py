@@ -6,7 +6,8 @@ With δ_g the error of gate g (`rounding.gate_error`), w_g the expected number o
     value:       ‖O‖ (Σ_g 2 w_g δ_g + Δ²)  +  2u (terms + D/4 + 8) N
     derivative:  Σ_occurrences w s ‖O‖ (|∂a| (4Δ + σ) + error of ∂a),   σ = (D + 16)u + 2u (terms + 8) N/‖O‖,
 
-s = ‖G‖ for a gate exp(-i a G/2), 2 for a flip: |Im <λ|G|ψ>| <= ‖O‖‖G‖, ψ and λ are each off by at most
+s = ‖G‖ for a gate exp(-i a G/2), 2 for a flip: |Im <λ|G|ψ>| <= ‖O‖‖G‖ (with a drift ‖K‖ <= ‖G‖, and
+|∂a| times the error of K is added to the error of ∂a), ψ and λ are each off by at most
 2Δ (forward, and back), and a sum of n products in any order is off by at most (n + 2)u. Terms of second
 order in u are covered by the factor `SLACK`.
 
@@ -32,7 +33,7 @@ from qdiff.sim.analysis import LoopVisits
 from qdiff.sim.exact import Parameters
 from qdiff.sim.flow import Flow, Toss
 from qdiff.sim.pure.numbers import Numbers
-from qdiff.sim.rounding import UNIT, expression_error, gate_error, generator_norm
+from qdiff.sim.rounding import UNIT, expression_error, gate_error, generator_error, generator_norm
 from qdiff.sim.uniform import uniform_bound
 
 SLACK = 1.01
@@ -86,6 +87,14 @@ class Errors:
         clipped = abs(value - min(max(value, 0.0), 1.0))
         return self.expression(expression, row) + min(clipped, PROBABILITY_SLACK)
 
+    def _generator_error(self, expression: int, row: int) -> float:
+        """What the generator of a gate with this angle may be off by: only that of a gate with a drift is."""
+        drifting = [g for g in self.flow.gates if g.expression == expression and g.record.drift is not None]
+        if not drifting:
+            return 0.0
+        angle, error = float(self.numbers.at(row)[expression, 0]), self.expression(expression, row)
+        return max(generator_error(gate.record, angle, error) for gate in drifting)
+
     def steepest(self) -> list[float]:
         """Return for every parameter of `wrt` the largest s |∂a|; inf where it depends on counters."""
         source = self.numbers.source
@@ -108,7 +117,8 @@ class Errors:
                 slope = abs(float(self.numbers.at(row)[i, 0]))
                 error = expression_error(source.outputs[i], self.parameters, self.numbers.counters(row))
                 scale = times * float(self.strength[e])
-                result[p].append((scale * slope, scale * error))
+                turning = times * slope * self._generator_error(e, row)
+                result[p].append((scale * slope, scale * error + turning))
         return result
 
 

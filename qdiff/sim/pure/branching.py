@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.errors import ResourceError
+from qdiff.errors import EvaluationError, ResourceError
 from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Program
 from qdiff.sim.analysis import Analysis
+from qdiff.sim.census import what_is_inseparable
 from qdiff.sim.exact import (
     DEFAULT_MEMORY,
     NEGLIGIBLE_MASS,
@@ -51,20 +52,28 @@ class BranchingEngine:
     """Exact values and derivatives of one program by following its branches.
 
     Args:
-        program: any program; one with few distinct branches is followed quickly.
+        program: without `damp`; one with few distinct branches is followed quickly.
         max_memory: bytes that states may take; more is refused before it is allocated.
+
+    Raises:
+        EvaluationError: the program has a channel that is no mixture.
     """
 
     name = "branching"
 
     def __init__(self, program: Program, max_memory: int = DEFAULT_MEMORY) -> None:
+        inseparable = what_is_inseparable(program)
+        if inseparable:
+            raise EvaluationError(
+                f"The branching engine cannot follow {inseparable}. The hybrid engine runs all programs."
+            )
         self.program = program
         self.max_memory = max_memory
         self.preparation: Preparation[Course] = Preparation(program)
 
     @property
     def flow(self) -> Flow:
-        """The lowered program."""
+        """The lowered program, mixtures as tosses."""
         return self.preparation.flow
 
     # --- results ---

@@ -256,8 +256,8 @@ class Frontier:
             case ResetBits(bits=bits, next=following):
                 qubits = tuple(q for q in range(self.qubits) if bits >> q & 1)
                 self._measure(node, qubits, lambda _: (following, node.store), reset=True)
-            case Toss(expression=expression, if_true=if_true, if_false=if_false):
-                self._toss(node, expression, if_true, if_false)
+            case Toss():
+                self._toss(node, instruction)
             case _:
                 raise AssertionError(f"unexpected instruction {instruction}")
 
@@ -339,12 +339,13 @@ class Frontier:
             tangents *= 1 / scale
         return alpha, scale
 
-    def _toss(self, node: Node, expression: int, if_true: int, if_false: int) -> None:
+    def _toss(self, node: Node, toss: Toss) -> None:
+        expression, if_true, if_false = toss.expression, toss.if_true, toss.if_false
         row = self.course.rows.row(expression, node.store)
         place = (expression, row)
         self.executed[place] = self.executed.get(place, 0.0) + node.weight
         self.carried[place] = self.carried.get(place, 0.0) + node.carried
-        failure = self.numbers.probability_error(expression, row)
+        failure = self.numbers.probability_error(expression, row, toss.channel)
         if failure is not None:
             self._fail(node, failure[1])
             return

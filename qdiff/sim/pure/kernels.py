@@ -9,7 +9,8 @@ Everything compiled is in this file: Numba keys its cache on the file of the fun
 
 Rounding, with u = 2⁻⁵³: an amplitude of a gate on one target is a sum of four real products each for
 its real and imaginary part, so the state moves by at most √2 · 4u · ‖|U|‖ <= 8u of its norm (|U| by
-entries, norm at most √2); on two targets √2 · 8u · 2 < 23u. Sums over amplitudes go in blocks of 512.
+entries, norm at most √2); on two targets √2 · 8u · 2 < 23u; on n targets, s = 2ⁿ, 2(s + 2)√s u.
+Sums over amplitudes go in blocks of 512.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from qdiff.sim.pure.plan import (
     FIRST,
     FLIP,
     KIND,
+    MANY,
     OUTER,
     PHASE,
     REAL,
@@ -171,10 +173,32 @@ def _two(kind: int, re: Floats, im: Floats, a: int, s: int, t: int, n: int, d: i
 
 
 @inner
-def _apply(x: Floats, op: Ints, low: Ints, width: Ints, c: Complexes) -> None:
+def _many(re: Floats, im: Floats, a: int, places: Ints, n: int, d: int, c: Complexes) -> None:
+    """A gate on any targets: local state s is at a + places[s]."""
+    size = places.size
+    old = np.empty(size, dtype=np.complex128)
+    for i in range(n):
+        base = a + i * d
+        for s in range(size):
+            old[s] = complex(re[base + places[s]], im[base + places[s]])
+        for s in range(size):
+            total = complex(0.0, 0.0)
+            for t in range(size):
+                total += c[s * size + t] * old[t]
+            re[base + places[s]], im[base + places[s]] = total.real, total.imag
+
+
+@inner
+def _apply(x: Floats, op: Ints, low: Ints, width: Ints, places: Ints, c: Complexes) -> None:
     """x ← (gate) x."""
     re, im = x[0], x[1]
     kind, s, t, d, n = op[KIND], op[FIRST], op[SECOND], op[STRIDE], op[COUNT]
+    if kind == MANY:
+        local = places[s : s + t]
+        for k in range(op[OUTER]):
+            a = _base(k, op[FIELDS], op[FIELDS_END], low, width) | op[CONTROLS]
+            _many(re, im, a, local, n, d, c)
+        return
     for k in range(op[OUTER]):
         a = _base(k, op[FIELDS], op[FIELDS_END], low, width) | op[CONTROLS]
         if kind >= DIAGONAL2:
@@ -229,10 +253,43 @@ def _crossed(xr: Floats, xi: Floats, yr: Floats, yi: Floats, a: int, b: int, n: 
 
 
 @inner
-def _overlap(
-    x: Floats, y: Floats, op: Ints, low: Ints, width: Ints, rows: Ints, columns: Ints, values: Complexes
+def _overlap_of_many(
+    x: Floats, y: Floats, op: Ints, low: Ints, width: Ints, places: Ints, g: Complexes
 ) -> float:
-    """Return Im <x|G|y>, G with `values[j]` in row `rows[j]` and column `columns[j]`."""
+    """Return Im <x|K|y>, K by rows, on any targets."""
+    xr, xi, yr, yi = x[0], x[1], y[0], y[1]
+    local, size = places[op[FIRST] : op[FIRST] + op[SECOND]], op[SECOND]
+    result = 0.0
+    for k in range(op[OUTER]):
+        base = _base(k, op[FIELDS], op[FIELDS_END], low, width) | op[CONTROLS]
+        for s in range(size):
+            for t in range(size):
+                entry = g[s * size + t]
+                a, b = base + local[s], base + local[t]
+                if entry.real != 0.0:
+                    result += entry.real * _crossed(xr, xi, yr, yi, a, b, op[COUNT], op[STRIDE])
+                if entry.imag != 0.0:
+                    result += entry.imag * _products(xr, xi, yr, yi, a, b, op[COUNT], op[STRIDE])
+    return result
+
+
+@inner
+def _overlap(
+    x: Floats,
+    y: Floats,
+    op: Ints,
+    low: Ints,
+    width: Ints,
+    places: Ints,
+    c: Complexes,
+    rows: Ints,
+    columns: Ints,
+    values: Complexes,
+) -> float:
+    """Return Im <x|G|y>, G with values[j] in row rows[j] and column columns[j], or behind the matrix in c."""
+    if op[KIND] == MANY:
+        size = op[SECOND] * op[SECOND]
+        return _overlap_of_many(x, y, op, low, width, places, c[size : 2 * size])
     xr, xi, yr, yi = x[0], x[1], y[0], y[1]
     d, n = op[STRIDE], op[COUNT]
     result = 0.0
@@ -270,12 +327,25 @@ def _add_generator(
     op: Ints,
     low: Ints,
     width: Ints,
+    places: Ints,
+    table: Complexes,
     rows: Ints,
     columns: Ints,
     values: Complexes,
 ) -> None:
     """y += c G x."""
     xr, xi, yr, yi = x[0], x[1], y[0], y[1]
+    if op[KIND] == MANY:
+        size = op[SECOND]
+        for k in range(op[OUTER]):
+            base = _base(k, op[FIELDS], op[FIELDS_END], low, width) | op[CONTROLS]
+            for s in range(size):
+                for t in range(size):
+                    entry = table[(size + s) * size + t]
+                    if entry != 0.0:
+                        a, b = base + places[op[FIRST] + t], base + places[op[FIRST] + s]
+                        _add_scaled(xr, xi, yr, yi, a, b, op[COUNT], op[STRIDE], c * entry)
+        return
     for k in range(op[OUTER]):
         base = _base(k, op[FIELDS], op[FIELDS_END], low, width) | op[CONTROLS]
         for j in range(rows.size):
@@ -294,6 +364,7 @@ def forward(
     ops: Ints,
     low: Ints,
     width: Ints,
+    places: Ints,
     numbers: Ints,
     coefficients: Complexes,
     slopes: Floats,
@@ -306,17 +377,17 @@ def forward(
 
     Args:
         psi: (P, 2, D), changed in place; tangents: (P, T, 2, D), T may be 0.
-        ops, low, width: the plan. numbers: (M,) the entry of each gate in the tables that follow.
-        coefficients: (P, N, 16) matrices by rows. slopes: (P, T, N) derivative of each angle.
+        ops, low, width, places: the plan. numbers: (M,) the entry of each gate in the tables that follow.
+        coefficients: (P, N, E) matrices by rows. slopes: (P, T, N) derivative of each angle.
         starts, rows, columns, values: entries of the generator of gate m from starts[m] to starts[m+1].
     """
     for p in range(psi.shape[0]):
         for m in range(ops.shape[0]):
             op, number = ops[m], numbers[m]
             c = coefficients[p, number]
-            _apply(psi[p], op, low, width, c)
+            _apply(psi[p], op, low, width, places, c)
             for t in range(tangents.shape[1]):
-                _apply(tangents[p, t], op, low, width, c)
+                _apply(tangents[p, t], op, low, width, places, c)
                 slope = slopes[p, t, number]
                 if slope != 0.0:
                     a, b = starts[m], starts[m + 1]
@@ -327,6 +398,8 @@ def forward(
                         op,
                         low,
                         width,
+                        places,
+                        c,
                         rows[a:b],
                         columns[a:b],
                         values[a:b],
@@ -342,6 +415,7 @@ def backward(
     ops: Ints,
     low: Ints,
     width: Ints,
+    places: Ints,
     numbers: Ints,
     adjoints: Complexes,
     slopes: Floats,
@@ -370,14 +444,37 @@ def backward(
             for k in range(pulled.shape[1]):
                 if wanted[number]:
                     gradients[p, k, number] += _overlap(
-                        pulled[p, k], psi[p], op, low, width, g_rows, g_columns, g_values
+                        pulled[p, k], psi[p], op, low, width, places, c, g_rows, g_columns, g_values
                     )
                     for t in range(tangents.shape[1]):
                         gradient_tangents[p, k, t, number] += _overlap(
-                            pulled_tangents[p, k, t], psi[p], op, low, width, g_rows, g_columns, g_values
+                            pulled_tangents[p, k, t],
+                            psi[p],
+                            op,
+                            low,
+                            width,
+                            places,
+                            c,
+                            g_rows,
+                            g_columns,
+                            g_values,
                         ) + _overlap(
-                            pulled[p, k], tangents[p, t], op, low, width, g_rows, g_columns, g_values
+                            pulled[p, k],
+                            tangents[p, t],
+                            op,
+                            low,
+                            width,
+                            places,
+                            c,
+                            g_rows,
+                            g_columns,
+                            g_values,
                         )
+                        if op[KIND] == MANY:
+                            size = op[SECOND] * op[SECOND]
+                            gradient_tangents[p, k, t, number] += slopes[p, t, number] * _overlap_of_many(
+                                pulled[p, k], psi[p], op, low, width, places, c[2 * size : 3 * size]
+                            )
                 for t in range(tangents.shape[1]):
                     back = complex(0.0, 0.5 * slopes[p, t, number])
                     if back != 0.0:
@@ -388,18 +485,22 @@ def backward(
                             op,
                             low,
                             width,
+                            places,
+                            c,
                             g_rows,
                             g_columns,
                             g_values,
                         )
-                    _apply(pulled_tangents[p, k, t], op, low, width, c)
-                _apply(pulled[p, k], op, low, width, c)
+                    _apply(pulled_tangents[p, k, t], op, low, width, places, c)
+                _apply(pulled[p, k], op, low, width, places, c)
             for t in range(tangents.shape[1]):
                 back = complex(0.0, 0.5 * slopes[p, t, number])
                 if back != 0.0:
-                    _add_generator(psi[p], tangents[p, t], back, op, low, width, g_rows, g_columns, g_values)
-                _apply(tangents[p, t], op, low, width, c)
-            _apply(psi[p], op, low, width, c)
+                    _add_generator(
+                        psi[p], tangents[p, t], back, op, low, width, places, c, g_rows, g_columns, g_values
+                    )
+                _apply(tangents[p, t], op, low, width, places, c)
+            _apply(psi[p], op, low, width, places, c)
 
 
 # --- Observables and inner products -----------------------------------------------------------------

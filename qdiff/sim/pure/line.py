@@ -18,7 +18,7 @@ from qdiff.sim.pure.plan import Layouts
 from qdiff.sim.pure.segments import Segment
 from qdiff.sim.readings import Rows
 
-BYTES_PER_MATRIX = 2 * 16 * 16  # coefficients of a gate and of its inverse
+BYTES_PER_ENTRY = 2 * 16  # of a gate and of its inverse
 
 
 class Line:
@@ -31,7 +31,7 @@ class Line:
         self.ended = path.point == END
         segment = Segment(flow, path, layouts)
         self.executed, self.instances, self.plan = segment.executed, segment.instances, segment.plan
-        self.bytes = BYTES_PER_MATRIX * len(self.executed)
+        self.bytes = BYTES_PER_ENTRY * self.instances.entries * len(self.executed)
 
 
 def start(rows: int, qubits: int) -> Floats:

@@ -7,33 +7,31 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from qdiff.lang.declared_gates import LARGEST_DECLARED
 from qdiff.sim.exact import Floats
 from qdiff.sim.flow import SmallGate
+from qdiff.sim.generators import effective_generator, generator_slope
 from qdiff.sim.pure.numbers import Numbers
-from qdiff.sim.pure.plan import ENTRIES, padded
+from qdiff.sim.pure.plan import ENTRIES, entries, is_many, padded
 
 Complexes = NDArray[np.complex128]
 
-_TRANSPOSED = {
-    targets: np.array(
-        [column * size + row for row in range(size) for column in range(size)]
-        + list(range(size * size, ENTRIES))
-    )
-    for targets, size in ((1, 2), (2, 4))
-}
-
 
 class Instances:
-    """A list of gate instances: (index of the gate, row of counters)."""
+    """A list of gate instances: (index of the gate, row of counters).
+
+    Attributes:
+        entries: numbers of the table for each: E.
+    """
 
     def __init__(self, gates: Sequence[SmallGate], instances: Sequence[tuple[int, int]]) -> None:
         self.instances = list(instances)
         self.expressions = np.array([gates[g].expression for g, _ in instances], dtype=np.int64)
-        self.transposed = np.array(
-            [_TRANSPOSED[gates[g].record.targets] for g, _ in instances], dtype=np.int64
-        )
-        self.transposed = self.transposed.reshape(len(instances), ENTRIES)
-        self.constants = np.zeros((len(instances), ENTRIES), dtype=np.complex128)
+        self.entries = max([ENTRIES, *(entries(gates[g]) for g in {g for g, _ in instances})])
+        orders = {targets: transposed(targets, self.entries) for targets in range(1, LARGEST_DECLARED + 1)}
+        self.transposed = np.array([orders[gates[g].record.targets] for g, _ in instances], dtype=np.int64)
+        self.transposed = self.transposed.reshape(len(instances), self.entries)
+        self.constants = np.zeros((len(instances), self.entries), dtype=np.complex128)
         self.by_record: dict[str, list[int]] = {}
         self.by_row: dict[int, list[int]] = {}
         fixed: dict[int, Complexes] = {}
@@ -41,7 +39,7 @@ class Instances:
             gate = gates[g]
             if gate.expression < 0:
                 if g not in fixed:
-                    fixed[g] = padded(gate.constant())
+                    fixed[g] = padded(gate.constant(), self.entries)
                 self.constants[i] = fixed[g]
             else:
                 self.by_record.setdefault(gate.record.name, []).append(i)
@@ -57,15 +55,23 @@ class Instances:
         return result
 
     def at(self, numbers: Numbers) -> Complexes:
-        """Return the table of coefficients, (P, N, 16)."""
+        """Return the table of coefficients, (P, N, E)."""
         angles = self.angles(numbers)
         result = np.broadcast_to(self.constants, (len(angles), *self.constants.shape)).copy()
         for name, members in self.by_record.items():
-            result[:, members] = padded(self.records[name].matrix(angles[:, members]))
+            record, found = self.records[name], angles[:, members]
+            result[:, members] = padded(record.matrix(found), self.entries)
+            if is_many(record):
+                size = 4**record.targets
+                generator = effective_generator(record, found)
+                result[:, members, size : 2 * size] = generator.reshape(*generator.shape[:-2], size)
+                if record.drift is not None:
+                    slope = generator_slope(record, found).reshape(*found.shape, size)
+                    result[:, members, 2 * size : 3 * size] = slope
         return result
 
     def adjoints(self, coefficients: Complexes) -> Complexes:
-        """Return the table of the inverse gates, (P, N, 16)."""
+        """Return the table of the inverse gates, (P, N, E); generators, Hermitian, stay as they are."""
         order = np.broadcast_to(self.transposed, coefficients.shape)
         return np.conj(np.take_along_axis(coefficients, order, axis=2))
 
@@ -86,3 +92,12 @@ class Instances:
                     known[e, row] = numbers.along(e, row, directions)
                 result[0, :, i] = known[e, row]
         return result
+
+
+def transposed(targets: int, entries: int = ENTRIES) -> list[int]:
+    """The order of a row of the table in which every matrix on so many targets is transposed."""
+    size = 1 << targets
+    if size * size > entries:
+        return list(range(entries))  # no gate here is as large
+    order = [column * size + row for row in range(size) for column in range(size)]
+    return [start + i for start in range(0, entries, size * size) for i in order]

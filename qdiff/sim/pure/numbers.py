@@ -113,21 +113,25 @@ class Numbers:
             else self._value_error(expression, row, int(np.argmin(fine)), probability=False)
         )
 
-    def probability_error(self, expression: int, row: int) -> tuple[int, EvaluationError] | None:
+    def probability_error(
+        self, expression: int, row: int, channel: str = ""
+    ) -> tuple[int, EvaluationError] | None:
         """Return the first row of parameters for which this is no probability, with its error."""
         found = self.at(row)[expression]
         with np.errstate(invalid="ignore"):
             fine = np.abs(found - np.clip(found, 0.0, 1.0)) <= PROBABILITY_SLACK  # not where it is nan
-        return (
-            None if fine.all() else self._value_error(expression, row, int(np.argmin(fine)), probability=True)
-        )
+        if fine.all():
+            return None
+        return self._value_error(expression, row, int(np.argmin(fine)), probability=True, channel=channel)
 
     def _value_error(
-        self, expression: int, row: int, p: int, *, probability: bool = False
+        self, expression: int, row: int, p: int, *, probability: bool, channel: str = ""
     ) -> tuple[int, EvaluationError]:
-        flow, counters = self.source.flow, self.counters(row)
+        flow, parameters, counters = self.source.flow, self.parameters[p], self.counters(row)
         expr = flow.expressions[expression]
-        return p, value_error(flow.program, expr, self.parameters[p], counters, probability=probability)
+        return p, value_error(
+            flow.program, expr, parameters, counters, probability=probability, channel=channel
+        )
 
     def refuse_derivatives(self, reached: Iterable[tuple[int, int]]) -> None:
         """Raise for the first derivative that does not exist among (expression, row) that runs reach."""

@@ -4,6 +4,9 @@ A gate is a row of `ops` (columns `KIND` … `COUNT`). Its indices are runs of o
 bit that it fixes is high, runs of neighbours below it; else the longest gap between fixed bits. The
 matrix of a gate is found by its *number*, the place in a table of coefficients, so that a plan does
 not depend on angles.
+
+A gate on three targets or more, or with a drift, is of the kind `MANY`: `places` says where the
+amplitudes of its local states are, and behind its matrix the table holds its generator K and dK/da.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.lang.gates import GateRecord
+from qdiff.lang.gates import GateRecord, is_gate
 from qdiff.sim.flow import SmallGate
 
 Complexes = NDArray[np.complex128]
@@ -23,11 +26,14 @@ Ints = NDArray[np.int64]
 
 NEIGHBOURS = 16  # runs of neighbours are preferred from this length on
 SAMPLE = 0.7123  # an angle at which no entry of a rotation vanishes by chance
-DIAGONAL, PHASE, FLIP, ANTIDIAGONAL, REAL, GENERAL, DIAGONAL2, EXCHANGE, GENERAL2 = range(9)
+DIAGONAL, PHASE, FLIP, ANTIDIAGONAL, REAL, GENERAL, DIAGONAL2, EXCHANGE, GENERAL2, MANY = range(10)
 """What a gate does to the amplitudes where its targets differ: the kind of loop that applies it."""
 KIND, FIRST, SECOND, CONTROLS, FIELDS, FIELDS_END, OUTER, STRIDE, COUNT = range(9)
-"""Columns of `Plan.ops`: the kind, strides of the targets, and where the gate acts."""
-ENTRIES = 16  # numbers kept for a matrix, row by row
+"""Columns of `Plan.ops`: the kind, strides of the targets, and where the gate acts.
+
+Of a gate of the kind `MANY` instead of the strides: where its places begin, and how many they are.
+"""
+ENTRIES = 16  # numbers kept for a matrix on one or two targets, row by row
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,7 @@ class Layout:
     row: tuple[int, ...]
     fields: tuple[tuple[int, int], ...]
     generator: tuple[tuple[int, int, complex], ...]
+    places: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,7 @@ class Plan:
     ops: Ints
     low: Ints
     width: Ints
+    places: Ints
     numbers: Ints
     starts: Ints
     rows: Ints
@@ -53,9 +61,9 @@ class Plan:
     values: Complexes
 
     @property
-    def table(self) -> tuple[Ints, Ints, Ints, Ints]:
+    def table(self) -> tuple[Ints, Ints, Ints, Ints, Ints]:
         """The arguments that say where the gates act."""
-        return self.ops, self.low, self.width, self.numbers
+        return self.ops, self.low, self.width, self.places, self.numbers
 
     @property
     def generators(self) -> tuple[Ints, Ints, Ints, Complexes]:
@@ -75,6 +83,7 @@ class Layouts:
         """Return the plan of gates (index of the gate, number of its matrix), the first applied first."""
         ops: list[tuple[int, ...]] = []
         fields: list[tuple[int, int]] = []
+        places: list[int] = []
         numbers: list[int] = []
         generator: list[tuple[int, int, complex]] = []
         starts = [0]
@@ -84,6 +93,9 @@ class Layouts:
             layout = self._layout(gate)
             row = list(layout.row)
             row[FIELDS], row[FIELDS_END] = len(fields), len(fields) + len(layout.fields)
+            if layout.places:
+                row[FIRST], row[SECOND] = len(places), len(layout.places)
+                places.extend(layout.places)
             ops.append(tuple(row))
             fields.extend(layout.fields)
             numbers.append(number)
@@ -93,6 +105,7 @@ class Layouts:
             ops=np.array(ops, dtype=np.int64).reshape(len(ops), 9),
             low=np.array([(1 << position) - 1 for position, _ in fields], dtype=np.int64),
             width=np.array([width for _, width in fields], dtype=np.int64),
+            places=np.array(places, dtype=np.int64),
             numbers=np.array(numbers, dtype=np.int64),
             starts=np.array(starts, dtype=np.int64),
             rows=np.array([a for a, _, _ in generator], dtype=np.int64),
@@ -111,7 +124,10 @@ class Layouts:
             strides = [1 << q for q in gate.targets]
             where = (1 << (self.qubits - len(fixed) - width), 1 << position, 1 << width)
             row = (kind(gate.record), strides[0], strides[-1], gate.controls, 0, 0, *where)
-            self.known[index] = Layout(row, tuple(fields), _entries(gate))
+            many = row[KIND] == MANY
+            local = range(1 << len(strides)) if many else ()
+            places = tuple(sum(s for bit, s in enumerate(strides) if a >> bit & 1) for a in local)
+            self.known[index] = Layout(row, tuple(fields), () if many else _entries(gate), places)
         return self.known[index]
 
 
@@ -135,8 +151,17 @@ def _entries(gate: SmallGate) -> tuple[tuple[int, int, complex], ...]:
     )
 
 
+def is_many(record: GateRecord) -> bool:
+    """Whether a gate is of the kind `MANY`: its table holds its generator, too."""
+    return record.targets > 2 or record.drift is not None
+
+
 def kind(record: GateRecord) -> int:
     """The kind of loop that applies a gate; a function of the record, not of an angle."""
+    if is_many(record):
+        return MANY
+    if record.generator is not None and not is_gate(record.name):
+        return _declared_kind(record.generator)
     matrix = record.fixed if record.fixed is not None else record.matrix(SAMPLE)
     used = matrix != 0
     if record.targets == 1:
@@ -153,9 +178,26 @@ def kind(record: GateRecord) -> int:
     return EXCHANGE if np.array_equal(matrix, exchange) else GENERAL2
 
 
-def padded(matrices: Complexes) -> Complexes:
-    """Return matrices (…, 2, 2) or (…, 4, 4) as rows of a table of coefficients, (…, 16)."""
+def _declared_kind(generator: Complexes) -> int:
+    """The kind of a declared rotation on one or two targets, whatever its angle is."""
+    if not np.any(generator - np.diag(np.diag(generator))):
+        return DIAGONAL if len(generator) == 2 else DIAGONAL2
+    if len(generator) > 2:
+        return GENERAL2
+    return GENERAL if np.any(generator.real) else REAL
+
+
+def entries(gate: SmallGate) -> int:
+    """How many numbers the table holds for a gate."""
+    if not is_many(gate.record):
+        return ENTRIES
+    matrices = 1 if gate.expression < 0 else 3
+    return matrices << 2 * gate.record.targets
+
+
+def padded(matrices: Complexes, entries: int = ENTRIES) -> Complexes:
+    """Return matrices (…, s, s) as rows of a table of coefficients, (…, entries)."""
     size = matrices.shape[-1] ** 2
-    result = np.zeros((*matrices.shape[:-2], ENTRIES), dtype=np.complex128)
+    result = np.zeros((*matrices.shape[:-2], entries), dtype=np.complex128)
     result[..., :size] = matrices.reshape(*matrices.shape[:-2], size)
     return result

@@ -38,8 +38,8 @@ class Preparation(Generic[W]):
 
     @cached_property
     def flow(self) -> Flow:
-        """The lowered program."""
-        return lower(self.program)
+        """The lowered program, mixtures as tosses."""
+        return lower(self.program, unravel=True)
 
     @cached_property
     def layouts(self) -> Layouts:

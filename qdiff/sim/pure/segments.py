@@ -48,7 +48,7 @@ class Matrices:
     """Numbers of a segment of N instances.
 
     Attributes:
-        coefficients, adjoints: (1, N, 16), of the gates and of their inverses.
+        coefficients, adjoints: (1, N, E), of the gates and of their inverses (`Instances`).
         slopes: (1, V, N), derivatives of the angles along directions. wanted: (N,), see `kernels.backward`.
         failure: why an angle has no value, where one has none. error: sum of the errors of the gates.
     """

@@ -1,4 +1,4 @@
-"""Programs that never measure, reset or flip: one pure state and the adjoint method.
+"""Programs that never measure, reset or flip, without channels: one pure state and the adjoint method.
 
     ψ = U_M … U_1 |0…0>,   f = <ψ|O|ψ>,   ∂f/∂a_m = Im <λ_m|G_m|ψ_m>,   λ = Oψ at the end,
 
@@ -35,14 +35,14 @@ from qdiff.sim.readings import Rows
 
 
 class PureStateEngine:
-    """Exact values and derivatives of one program without measurement, reset or flip.
+    """Exact values and derivatives of one program without measurement, reset, flip or channel.
 
     Args:
         program: as said.
         max_memory: bytes that states may take; more is refused before it is allocated.
 
     Raises:
-        EvaluationError: the program measures, resets or flips.
+        EvaluationError: the program measures, resets or flips, or has a channel.
     """
 
     name = "pure-state"
@@ -51,8 +51,8 @@ class PureStateEngine:
         random = what_is_random(program)
         if random:
             raise EvaluationError(
-                "The pure-state engine is for programs that never measure, reset or flip; this one has "
-                f"{random}. The branching and the hybrid engine run all programs."
+                "The pure-state engine is for programs that never measure, reset or flip, without channels; "
+                f"this one has {random}. The hybrid engine runs all programs."
             )
         self.program = program
         self.max_memory = max_memory

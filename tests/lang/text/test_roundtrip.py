@@ -8,6 +8,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from qdiff.lang import expr as ex
 from qdiff.lang import tree
+from qdiff.lang.channels import known_channels
 from qdiff.lang.check import check
 from qdiff.lang.expr import Counter, Expr, Number, Parameter
 from qdiff.lang.text.parser import parse
@@ -102,11 +103,18 @@ def gates(draw: DrawFn) -> tree.Statement:
     return tree.Gate(name, values, tuple(qubits[:controls]), tuple(qubits[controls : controls + targets]))
 
 
+@st.composite
+def channels(draw: DrawFn) -> tree.Statement:
+    qubit = draw(st.sampled_from(QUBITS))
+    return tree.Channel(draw(st.sampled_from(known_channels())), draw(expressions), (qubit,))
+
+
 simple_statements = st.one_of(
     st.just(tree.Skip()),
     st.just(tree.Abort()),
     st.sampled_from(QUBITS).map(tree.Reset),
     gates(),
+    channels(),
     st.builds(tree.Assign, st.sampled_from(COUNTERS), integer_expressions),
     st.builds(tree.Measure, st.sampled_from(COUNTERS), some_qubits),
 )

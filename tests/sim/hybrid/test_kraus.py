@@ -34,6 +34,12 @@ LOOPS = {
         "Rxx(t)[q[0], q[1]]; q[0] := |0>; q[1] := |0>; CNOT[q[2], q[1]]; Ry(u)[q[2]]; Ry(1.2)[q[0]]",
         4,
     ),
+    "noise": (
+        "M[q[0]] = 1",
+        "damp(u^2/2)[q[0]]; q[0] := |0>; q[2] := |0>; dephase(0.1)[q[1]]; damp(t/2)[q[1]]; "
+        "dephase(0.2)[q[2]]; depolarize(u^2/4)[q[0]]; Ry(t)[q[0]]; Rxx(u)[q[1], q[2]]; depolarize(t/3)[q[2]]",
+        4,
+    ),
     "flips": ("flip(0.5 + 0.3*t)", "Ry(t)[q[1]]; Rxx(u)[q[1], q[2]]; q[1] := |0>; Rx(0.3)[q[0]]", 16),
 }
 ROW = {"t": 0.8, "u": -0.7}
@@ -103,7 +109,7 @@ def test_the_same_as_without(name: str, observable: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.usefixtures("way")
-@pytest.mark.parametrize("name", ["several resets", "some outcomes", "flips"])
+@pytest.mark.parametrize("name", ["several resets", "some outcomes", "flips", "noise"])
 def test_against_the_reference(name: str) -> None:
     engine, observable = engine_for(text_of(name)), parse_observable("Z[q[0]]*X[q[1]] + c*P1[q[2]]")
     value, gradient = value_and_gradient(engine, ROW, observable)
@@ -217,6 +223,14 @@ def test_wrong_operators_are_caught(method: str, monkeypatch: pytest.MonkeyPatch
         assert_close(value_and_gradient(engine, ROW, observable)[0], expected)
 
 
-def test_a_way_back_that_no_run_takes() -> None:
-    text = "qubit: q, r para: t Ry(t)[q]; while M[q] = 0 do if M[q] = 0 then Ry(t)[r]; abort fi od"
-    check_curvature(engine_for(text), [parse_observable("Z[r] + X[q]")], {"t": 0.8})
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "while M[q] = 0 do if M[q] = 0 then Ry(t)[r]; abort fi od",
+        "while not flip(0.5) and M[q] = 1 do q := |0> od",
+        "while M[q] = 1 do q := |0>; Ry(t)[r]; r := |0> od",
+    ],
+)
+def test_ways_back_that_no_run_takes_or_takes_once(loop: str) -> None:
+    text = f"qubit: q, r, s para: t Ry(t)[q]; {loop}"
+    check_curvature(engine_for(text), [parse_observable("Z[r] + X[q] + Z[q]")], {"t": 0.8})

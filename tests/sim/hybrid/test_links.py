@@ -16,6 +16,10 @@ BODIES = {
     "gates": "Rxx(t)[q[0], q[2]]; CNOT[q[0], q[1]]",
     "a reset": "Rxx(t)[q[0], q[2]]; q[0] := |0>; Ry(t + 1)[q[0]]; CNOT[q[0], q[1]]",
     "resets next to each other": "Ry(t)[q[1]]; Rxx(1)[q[1], q[2]]; q[2] := |0>; q[1] := |0>",
+    "noise": (
+        "damp(0.5 + 0.3*t)[q[0]]; dephase(0.2)[q[1]]; Rxx(t)[q[0], q[2]]; q[0] := |0>; dephase(0.3)[q[0]];"
+        "depolarize(0.5 + t/3)[q[0]]; q[1] := |0>; damp(0.1)[q[1]]; damp(0.2)[q[2]]"
+    ),
     "a flip": "if flip(0.5 + 0.3*t) then skip else abort fi; Ry(t)[q[1]]; q[1] := |0>",
 }
 ROWS = [{"t": 0.8}, {"t": -0.4}]

@@ -28,6 +28,9 @@ def numbers(bounds: OccurrenceBounds) -> tuple[float, float]:
         ("X[q]", 0.0, 0.0),
         ("while flip(0.75) do Ry(t)[q] od", 3.0, 3.0),
         ("while flip(t) do X[q] od", 4.0, 4.0),
+        ("dephase(t)[q]; H[q]; damp(t/2)[q]; depolarize(0.1)[q]; dephase(t)[q]", 3.0, 2.0),
+        ("while flip(0.75) do damp(t)[q] od", 3.0, 3.0),
+        ("while M[q] = 0 do q := |0>; H[q]; dephase(t)[q] od", 2.0, 2.0),
         ("if M[q] = 1 then Ry(t)[q]; Ry(t)[q] fi", 0.0, 1.0),  # after a replacement q may be anything
         ("while M[q] = 0 do q := |0>; H[q]; Rz(t)[q] od", 2.0, 2.0),
     ],

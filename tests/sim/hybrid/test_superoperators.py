@@ -10,12 +10,13 @@ from qdiff.lang.text.parser import parse
 from qdiff.sim.hybrid.coordinates import decode, encode
 from qdiff.sim.hybrid.engine import HybridEngine
 from qdiff.sim.hybrid.superoperators import MatrixSteps, conjugation
-from qdiff.sim.hybrid.traces import RESET, ResetMap
+from qdiff.sim.hybrid.traces import CHANNEL, RESET, ResetMap
 
 RNG = np.random.default_rng(7)
 TEXT = (
-    "qubit: q, r para: t, p count: c while c < 5 do Ry(t*c)[q]; r := |0>; "
-    "if flip(p) then C_Rx(t)[q][r] else if M[q] = 1 then H[r] else c := c + 1 fi fi; c++ od"
+    "qubit: q, r para: t, p count: c while c < 5 do Ry(t*c)[q]; damp(p/(c + 1))[r]; r := |0>; "
+    "depolarize(p)[q]; if flip(p) then C_Rx(t)[q][r] else if M[q] = 1 then H[r] else c := c + 1 fi fi; "
+    "dephase(0.3)[r]; c++ od"
 )
 
 
@@ -40,7 +41,7 @@ def test_all_traces_of_a_program() -> None:
     solution = engine.solve(rows, [parse_observable("Z[q]*X[r] + c")], ("t", "p"))
     graph, steps = solution.graph, solution.solver.steps
     assert isinstance(steps, MatrixSteps)
-    assert any(op[0] == RESET for trace in graph.traces for op in trace.ops)
+    assert {RESET, CHANNEL} <= {op[0] for trace in graph.traces for op in trace.ops}
     y = RNG.normal(size=(2, 3, 16))
     for trace in graph.members:
         ops = graph.traces[trace].ops

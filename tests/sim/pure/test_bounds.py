@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from bounds.comparison import check_bounds
 from bounds.samples import draw_cases
+from random_parts import MIXTURES
 from reference.truth import TooLong
 
 from qdiff.errors import EvaluationError
@@ -16,7 +17,7 @@ from qdiff.sim.pure.static import PureStateEngine
 def survey(programs: int) -> tuple[int, int]:
     """Check random programs with every engine that can; return (bounds checked, finite ones)."""
     checked = finite = 0
-    for program, observable, params in draw_cases(programs, 4):
+    for program, observable, params in draw_cases(programs, 4, noise=MIXTURES):
         engines = [BranchingEngine] if what_is_random(program) else [BranchingEngine, PureStateEngine]
         for engine in engines:
             try:
@@ -36,7 +37,7 @@ def small_trees(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_true_errors_stay_within_their_bounds() -> None:
-    checked, finite = survey(40)
+    checked, finite = survey(50)
     assert checked > 100
     assert finite > checked / 2
 

@@ -10,16 +10,18 @@ import numpy as np
 import pytest
 from helpers import assert_close
 from hypothesis import HealthCheck, assume, given, settings
+from random_parts import MIXTURES
 from sim.pure.checks import CASES, check_curvature, check_engine, check_state, prepared
 from strategies import cases
 
-from qdiff.errors import EvaluationError, ResourceError
+from qdiff.errors import EvaluationError, QdiffError, ResourceError
 from qdiff.lang.observable import Observable
 from qdiff.lang.parameters import resolve
 from qdiff.lang.text.observable_text import parse_observable
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.sim.census import what_is_random
+from qdiff.sim.flow import lower
 from qdiff.sim.hybrid.engine import HybridEngine
 from qdiff.sim.pure.branching import BranchingEngine
 from qdiff.sim.pure.frontier import Frontier
@@ -73,20 +75,20 @@ def small_trees(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small_trees")
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(cases())
+@given(cases(noise=MIXTURES))
 def test_random_programs(case: Case) -> None:
     checked_or_refused(case, check_engine)
 
 
 @pytest.mark.usefixtures("small_trees")
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(cases(growing=False))
+@given(cases(growing=False, noise=MIXTURES))
 def test_second_derivatives_of_random_programs(case: Case) -> None:
     checked_or_refused(case, check_curvature)
 
 
 @settings(max_examples=25)
-@given(cases(unbounded=False))
+@given(cases(unbounded=False, noise=MIXTURES))
 def test_where_nothing_is_random_both_engines_agree(case: Case) -> None:
     program, observable, params = case
     assume(not what_is_random(program))
@@ -567,3 +569,60 @@ def test_shapes_of_no_directions_and_no_parameters() -> None:
     values, along = engine.tangents(params, [observable], program.trainable, np.eye(3))
     assert (values.shape, along.shape) == ((1,), (1, 3))
     assert_close(along[0], found.gradients[0], 1e-14)
+
+
+# --- Channels -----------------------------------------------------------------------------------------
+
+
+def test_bounds_with_noise_and_a_drift_where_much_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("qdiff.sim.pure.frontier.LEAST_MASS", 1e-3)
+    monkeypatch.setattr("qdiff.sim.pure.frontier.LEAST_MASS_SQUARED", 1e-3)
+    body = "depolarize(p)[q]; dephase(p/2)[q]; D(t)[q]"
+    text = f"qubit: q para: p, t gate D(a)[x] = exp(-i (a*X + 0.3*Z)) X[q]; while M[q] = 1 do {body} od"
+    program, observable, params = prepared(f"{text}; {body}", "Z[q]", p=0.6, t=0.8)
+    engine = BranchingEngine(program)
+    found = engine.analyze(params, observable, program.trainable)
+    exact = HybridEngine(program).gradients([params], [observable], program.trainable)
+    mine = engine.gradients([params], [observable], program.trainable)
+    assert 0 < abs(mine[0] - exact[0])[0, 0] <= found.error_bound < 0.1
+    for name, one, other in zip(program.trainable, mine[1][0, 0], exact[1][0, 0], strict=True):
+        assert 0 < abs(one - other) <= found.grad_error_bound[name] < 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "slope"),
+    [
+        ("H[q]; dephase(p)[q]", 0.4, -2),
+        ("H[q]; depolarize(p)[q]", 0.7, -1),
+        ("H[q]; X[r]; CNOT[q, r]; depolarize(p)[r]; CNOT[q, r]", 0.7, -1),
+    ],
+)
+def test_mixtures(text: str, expected: float, slope: float) -> None:
+    """X[q]; noise on r that is entangled with q for a while becomes noise on q."""
+    value, slopes = solved(f"qubit: q, r para: p {text}", "X[q]", p=0.3)
+    assert_close(value, expected)
+    assert_close(slopes, {"p": slope})
+
+
+def test_forgotten_noise_merges() -> None:
+    """Twenty channels on a qubit that is left with its populations make a chain, not a tree."""
+    noise = "; ".join(["depolarize(p)[q]; dephase(p)[q]"] * 20)
+    frontier = follow(f"qubit: q, r para: p, t Ry(t)[r]; {noise}", "Z[r]", p=0.3, t=0.7)
+    assert len(frontier.nodes) < 400
+
+
+@pytest.mark.parametrize("name", ["dephase", "depolarize"])
+def test_the_message_names_the_channel(name: str) -> None:
+    with pytest.raises(EvaluationError, match=rf"the probability `p` of `{name}` is 2.0, outside \[0, 1\]\."):
+        solved(f"qubit: q para: p {name}(p)[q]", "Z[q]", p=2)
+
+
+def test_damping_is_for_another_engine() -> None:
+    with pytest.raises(EvaluationError) as caught:
+        BranchingEngine(parse("qubit: q\ndamp(0.1)[q]"))
+    assert str(caught.value) == (
+        "The branching engine cannot follow the channel `damp` (line 2), which is no mixture of gates and "
+        "resets. The hybrid engine runs all programs."
+    )
+    with pytest.raises(QdiffError, match=r"The channel `damp` is no mixture of gates and resets\."):
+        lower(parse("qubit: q damp(0.1)[q]"), unravel=True)

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from qdiff.lang.gates import known_gates, record
+from qdiff.lang.gates import GateRecord, known_gates, record
 from qdiff.lang.pauli_algebra import matrix as operator_matrix
 from qdiff.lang.text.observable_text import parse_observable
+from qdiff.lang.text.parser import parse
 from qdiff.sim.flow import SmallGate
+from qdiff.sim.generators import effective_generator, generator_slope
 from qdiff.sim.pure import kernels, plan
-from qdiff.sim.pure.matrices import _TRANSPOSED
+from qdiff.sim.pure.matrices import transposed
 from qdiff.sim.pure.operators import Masks
 from qdiff.sim.pure.plan import Layouts, padded
 
@@ -25,6 +27,27 @@ SMALL = [
     name
     for name in (*known_gates(), "R_XY", "R_ZX", "R_YZ")
     if not record(name).controls and not record(name).parts and record(name).targets <= 2
+]
+DECLARED = parse("""qubit: q
+gate One(a)[p] = exp(-i a/2 * (0.4*X + 0.3*Y - 0.5*Z))
+gate Real(a)[p] = exp(-i a/2 * (1.7*Y))
+gate Turn(a)[p] = exp(-i a/2 * (0.3*I - 0.5*Z))
+gate Two(a)[p, q] = exp(-i a/2 * (0.4*X Z + 0.3*Y Y - 0.5*Z I))
+gate Phases(a)[p, q] = exp(-i a/2 * (0.4*I Z + 0.3*Z Z - 0.5*Z I))
+gate Drift(a)[p] = exp(-i (a * 0.4*X + 0.3*Y - 0.5*Z))
+gate Drift2(a)[p, q] = exp(-i (a * (0.4*X Z + Y I) + 0.3*Y Z - 0.5*Z X))
+gate Three(a)[p, q, r] = exp(-i a/2 * (0.4*X Z Y + 0.3*Y I I - 0.5*Z X X))
+gate Drift4(a)[p, q, r, s] = exp(-i (a * 0.4*X Z Y Z + 0.3*Y I I X - 0.5*Z X X I))
+gate Six(a)[p, q, r, s, t, u] = exp(-i a/2 * (0.4*X Z Y Z X I + 0.3*Y I I X Z Z - 0.5*Z X X I I I))
+gate Root[p, q, r] = [
+    [0, 0, 0, 0, 0, 0, 0, i], [0, 1, 0, 0, 0, 0, 0, 0], [0, 0, 1/sqrt(2), 0, 1/sqrt(2), 0, 0, 0],
+    [0, 0, 0, 1, 0, 0, 0, 0], [0, 0, -i/sqrt(2), 0, i/sqrt(2), 0, 0, 0], [0, 0, 0, 0, 0, -1, 0, 0],
+    [0, 0, 0, 0, 0, 0, 1, 0], [1, 0, 0, 0, 0, 0, 0, 0]]
+H[q]""")
+MANY_PLACES = [
+    ((0, 1, 2, 3, 4, 5), ()),
+    ((6, 3, 5, 1, 0, 2), (4,)),
+    ((4, 5, 6, 3, 1, 2), (0,)),
 ]
 PLACES = [
     ((0, 1), ()),
@@ -64,9 +87,8 @@ def embedded(
     return result
 
 
-def check_gate(name: str, targets: tuple[int, ...], controls: tuple[int, ...]) -> None:
+def check_gate(entry: GateRecord, targets: tuple[int, ...], controls: tuple[int, ...]) -> None:
     """Gate, inverse, overlap and second-order kernels of one gate against dense matrices."""
-    entry = record(name)
     targets = targets[: entry.targets]
     rotated = bool(entry.angles)
     angle, slope = 0.8321, 1.7
@@ -74,7 +96,15 @@ def check_gate(name: str, targets: tuple[int, ...], controls: tuple[int, ...]) -
     small = entry.matrix(angle) if rotated else entry.matrix()
     unitary = embedded(small, targets, controls, generator=False)
     program = Layouts([gate], QUBITS).plan([(0, 0)])
-    coefficients = padded(small)[None, None]
+    entries = plan.entries(gate)
+    coefficients = padded(small, entries)[None, None]
+    if entries > plan.ENTRIES or entry.drift is not None:
+        parts = [small]
+        if rotated:
+            bend = generator_slope(entry, angle) if entry.drift is not None else 0 * small
+            parts += [effective_generator(entry, angle), bend]
+        flat = np.concatenate([part.ravel() for part in parts])
+        coefficients = np.pad(flat, (0, max(0, plan.ENTRIES - len(flat))))[None, None]
     psi, tangent, pulled, moved = random_states(4)
     x, dx, y, dy = (as_complex(s) for s in (psi, tangent, pulled, moved))
     states, tangents = psi[None].copy(), tangent[None, None].copy()
@@ -85,12 +115,12 @@ def check_gate(name: str, targets: tuple[int, ...], controls: tuple[int, ...]) -
     g = np.zeros_like(unitary)
     if rotated:
         assert entry.generator is not None
-        g = embedded(entry.generator, targets, controls, generator=True)
+        g = embedded(effective_generator(entry, angle), targets, controls, generator=True)
     dafter = unitary @ dx - 0.5j * slope * (g @ after if rotated else 0)
     assert np.allclose(as_complex(tangents[0, 0]), dafter, rtol=0, atol=1e-12)
     back, back_tangent = pulled[None, None].copy(), moved[None, None, None].copy()
     first, second = np.zeros((1, 1, 1)), np.zeros((1, 1, 1, 1))
-    adjoint = np.conj(coefficients[:, :, _TRANSPOSED[entry.targets]])
+    adjoint = np.conj(coefficients[:, :, transposed(entry.targets, coefficients.shape[2])])
     wanted = np.array([rotated])
     kernels.backward(
         states, tangents, back, back_tangent, *program.table, adjoint, slopes, *program.generators, wanted,
@@ -104,24 +134,36 @@ def check_gate(name: str, targets: tuple[int, ...], controls: tuple[int, ...]) -
     if rotated:
         assert np.isclose(first[0, 0, 0], np.vdot(y, g @ after).imag, rtol=0, atol=1e-11)
         change = np.vdot(dy, g @ after) + np.vdot(y, g @ dafter)
+        if entry.drift is not None:
+            bent = embedded(generator_slope(entry, angle), targets, controls, generator=True)
+            change += slope * np.vdot(y, bent @ after)
         assert np.isclose(second[0, 0, 0, 0], change.imag, rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("name", SMALL)
 def test_every_gate_everywhere(name: str) -> None:
     for targets, controls in PLACES:
-        check_gate(name, targets, controls)
+        check_gate(record(name), targets, controls)
+
+
+@pytest.mark.parametrize("gate", [gate.name for gate in DECLARED.gate_declarations])
+def test_every_declared_gate_everywhere(gate: str) -> None:
+    entry = DECLARED.record(gate)
+    for targets, controls in PLACES if entry.targets <= 2 else MANY_PLACES:
+        check_gate(entry, targets, controls)
 
 
 def test_every_kind_of_loop_is_tested() -> None:
     kinds = {plan.kind(record(name)) for name in SMALL if name != "I"}
     assert kinds == set(range(9))
+    kinds = {plan.kind(DECLARED.record(gate.name)) for gate in DECLARED.gate_declarations}
+    assert kinds >= {plan.MANY, plan.GENERAL, plan.GENERAL2, plan.REAL, plan.DIAGONAL, plan.DIAGONAL2}
 
 
 def test_a_wrong_kind_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qdiff.sim.pure.plan.kind", lambda entry: plan.FLIP)
     with pytest.raises(AssertionError):
-        check_gate("Ry", (2, 3), ())
+        check_gate(record("Ry"), (2, 3), ())
 
 
 def test_the_kind_does_not_depend_on_an_angle() -> None:

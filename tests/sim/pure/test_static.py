@@ -42,7 +42,7 @@ def test_reference_cases(case: dict[str, object]) -> None:
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
-@given(cases(unbounded=True))
+@given(cases(noise=()))
 def test_random_programs(case: Case) -> None:
     program, observable, params = case
     assume(not what_is_random(program))
@@ -154,12 +154,13 @@ def test_a_long_chain_of_counters() -> None:
         ("case M[q] of 0: X[q] esac", "a measurement"),
         ("q := |0>", "a reset"),
         ("while not flip(0.5) do X[q] od", "a flip"),
+        ("dephase(0.5)[q]", "the channel `dephase`"),
     ],
 )
 def test_what_is_random_is_for_other_engines(text: str, what: str) -> None:
     with pytest.raises(
         EvaluationError,
-        match=rf"this one has {what} \(line 1\)\. The branching and the hybrid engine run all",
+        match=rf"this one has {what} \(line 1\)\. The hybrid engine runs all programs\.",
     ):
         PureStateEngine(parse(f"qubit: q count: c {text}"))
 

@@ -1,0 +1,165 @@
+"""Rewriting a program where its primitives depend on a parameter: tree in, tree out.
+
+A statement that is replaced stands where the primitive stood. `flip` stands in conditions, where no
+statement can: a condition with such a flip is evaluated in steps into a counter first,
+
+    if B then S else S' fi     →   <outcome := B>; if outcome = 1 then S else S' fi
+    while B do S od            →   outcome := 1; while outcome = 1 do <outcome := B>;
+                                   if outcome = 1 then S; outcome := 1 fi od
+
+(with a bound T, passes are counted and the T-th one aborts), so that every primitive stays one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import assert_never
+
+from qdiff.lang.expr import ONE, ZERO, Counter, Expr, add, negate, number
+from qdiff.lang.tree import (
+    Abort,
+    And,
+    Assign,
+    Block,
+    Case,
+    Channel,
+    Compare,
+    Condition,
+    Flip,
+    Gate,
+    If,
+    Measure,
+    Measured,
+    Not,
+    Or,
+    Program,
+    Reset,
+    Skip,
+    Statement,
+    While,
+)
+from qdiff.lang.walk import conditions
+from qdiff.rules.primitive import Primitive, argument
+from qdiff.rules.workspace import Workspace
+
+# What to run in place of a primitive, given the statements that do the same, and whether it is in a loop.
+Replace = Callable[[Primitive, Block, bool], Block]
+
+
+class Rewriter:
+    """Puts other statements in the place of primitives.
+
+    Args:
+        program: whose body is rewritten.
+        occurs: whether the argument of a primitive makes it one to be replaced.
+        replace: what runs in its place.
+        workspace: gives the counters that are needed.
+    """
+
+    def __init__(
+        self, program: Program, occurs: Callable[[Expr], bool], replace: Replace, workspace: Workspace
+    ) -> None:
+        self.program = program
+        self.occurs = occurs
+        self.replace = replace
+        self.workspace = workspace
+
+    def body(self) -> Block:
+        """Return the rewritten body of the program."""
+        return self.block(self.program.body, looped=False)
+
+    def block(self, block: Block, *, looped: bool) -> Block:
+        """Return a rewritten block; one Python frame a level of nesting."""
+        out: list[Statement] = []
+        for statement in block:
+            match statement:
+                case Skip() | Abort() | Reset() | Assign() | Measure():
+                    out.append(statement)
+                case Gate():
+                    out.extend(self._gate(statement, looped))
+                case Channel():
+                    out.extend(self._primitive(statement, (statement,), looped))
+                case If(condition=condition, then=then, otherwise=otherwise):
+                    condition = self._condition(condition, out, looped)
+                    bodies = self.block(then, looped=looped), self.block(otherwise, looped=looped)
+                    out.append(If(condition, *bodies, pos=statement.pos))
+                case Case(qubits=qubits, arms=arms, otherwise=otherwise):
+                    rewritten = tuple([(label, self.block(body, looped=looped)) for label, body in arms])
+                    rest = self.block(otherwise, looped=looped)
+                    out.append(Case(qubits, rewritten, rest, pos=statement.pos))
+                case While():
+                    out.extend(self._while(statement))
+                case _:
+                    assert_never(statement)
+        return tuple(out)
+
+    def _primitive(self, primitive: Primitive, same: Block, looped: bool) -> Block:
+        if self.occurs(argument(primitive)):
+            return self.replace(primitive, same, looped)
+        return same
+
+    def _gate(self, gate: Gate, looped: bool) -> Block:
+        if not any(map(self.occurs, gate.angles)):
+            return (gate,)
+        parts = self.program.record(gate.name).parts
+        if not parts:
+            return self._primitive(gate, (gate,), looped)
+        out: list[Statement] = []
+        for part in parts:
+            primitive = replace(gate, name=part.gate, angles=(gate.angles[part.angle],))
+            out.extend(self._primitive(primitive, (primitive,), looped))
+        return tuple(out)
+
+    def _while(self, loop: While) -> Block:
+        if not self._touched(loop.condition):
+            return (While(loop.condition, self.block(loop.body, looped=True), loop.bound, pos=loop.pos),)
+        outcome = self.workspace.outcome
+        begin: Block = (Assign(outcome, ONE),)
+        count: Block = ()
+        if loop.bound is not None:
+            passes = self.workspace.counter("passes")
+            begin = (Assign(passes, ZERO), *begin)
+            last = Compare(Counter(passes), "=", number(loop.bound))
+            count = (Assign(passes, add(Counter(passes), ONE)), If(last, (Abort(),)))
+        guard = self._evaluated(loop.condition, looped=True)
+        body = self.block(loop.body, looped=True)
+        again = If(_is(outcome, 1), (*body, *count, Assign(outcome, ONE)))
+        return (*begin, While(_is(outcome, 1), (*guard, again), pos=loop.pos))
+
+    # --- Conditions -----------------------------------------------------------------------------
+
+    def _touched(self, condition: Condition) -> bool:
+        return any(isinstance(c, Flip) and self.occurs(c.probability) for c in conditions(condition))
+
+    def _condition(self, condition: Condition, before: list[Statement], looped: bool) -> Condition:
+        if not self._touched(condition):
+            return condition
+        before.extend(self._evaluated(condition, looped=looped))
+        return _is(self.workspace.outcome, 1)
+
+    def _evaluated(self, condition: Condition, *, looped: bool) -> Block:
+        """Statements that leave 1 in the counter `outcome` where the condition is true, else 0."""
+        outcome = self.workspace.outcome
+        same: Block = (If(condition, (Assign(outcome, ONE),), (Assign(outcome, ZERO),)),)
+        if not self._touched(condition):
+            return same
+        match condition:
+            case Flip():
+                return self.replace(condition, same, looped)
+            case Not(operand=operand):
+                opposite = Assign(outcome, add(ONE, negate(Counter(outcome))))
+                return (*self._evaluated(operand, looped=looped), opposite)
+            case And(parts=parts) | Or(parts=parts):
+                first, *others = parts
+                undecided = _is(outcome, 1 if isinstance(condition, And) else 0)
+                steps = [If(undecided, self._evaluated(part, looped=looped)) for part in others]
+                return (*self._evaluated(first, looped=looped), *steps)
+            case Measured() | Compare():
+                raise AssertionError("a condition without a flip is not touched")
+            case _:
+                assert_never(condition)
+
+
+def _is(counter: str, value: int) -> Compare:
+    return Compare(Counter(counter), "=", number(value))

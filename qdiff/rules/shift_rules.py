@@ -1,0 +1,170 @@
+"""The shift rules: the same gate at other angles. See `shifts` for the tables."""
+
+from __future__ import annotations
+
+import math
+import sys
+from abc import abstractmethod
+from dataclasses import replace
+
+from qdiff.errors import QdiffError
+from qdiff.lang.expr import Expr, add
+from qdiff.lang.tree import Block, Gate
+from qdiff.rules import shifts
+from qdiff.rules.primitive import GateKind, Kind, Primitive
+from qdiff.rules.registry import register
+from qdiff.rules.term import Rule, Term
+from qdiff.rules.workspace import Workspace
+
+
+class ShiftRule(Rule):
+    """A rule whose terms are the gate itself at shifted angles."""
+
+    @abstractmethod
+    def table(self, kind: GateKind) -> shifts.Table:
+        """Return the coefficients and shifts for a kind that is not refused."""
+
+    @abstractmethod
+    def needs(self, kind: GateKind) -> str:
+        """Return what is missing for the rule to apply to a gate exp(-i a G/2); "" if nothing is."""
+
+    def refusal(self, kind: Kind) -> str:
+        if not isinstance(kind, GateKind):
+            return "it is no gate, and has no angle to shift"
+        if kind.record.drift is not None:
+            return "its generator depends on the angle"
+        return self.needs(kind)
+
+    def coefficients(self, kind: Kind, argument: Expr) -> tuple[Expr, ...]:
+        assert isinstance(kind, GateKind)
+        return tuple([shift.coefficient for shift in self.table(kind)])
+
+    def blocks(self, primitive: Primitive, kind: Kind, workspace: Workspace) -> tuple[Block, ...]:
+        assert isinstance(kind, GateKind)
+        assert isinstance(primitive, Gate)
+        return tuple([shifted(primitive, shift.by) for shift in self.table(kind)])
+
+    def l1(self, kind: Kind) -> float:
+        assert isinstance(kind, GateKind)
+        return shifts.l1(self.table(kind))
+
+    def second(
+        self, primitive: Primitive, kind: Kind, argument: Expr, workspace: Workspace
+    ) -> tuple[Term, ...]:
+        assert isinstance(kind, GateKind)
+        assert isinstance(primitive, Gate)
+        base = shifts.base_frequency(kind.frequencies) if kind.frequencies else None
+        table = shifts.squared(self.table(kind), 2 * math.pi / base if base else None)
+        return tuple([Term(shift.coefficient, shifted(primitive, shift.by)) for shift in table])
+
+
+def shifted(gate: Gate, by: Expr) -> Block:
+    """Return the gate with `by` added to its angle."""
+    return (replace(gate, angles=(add(gate.angles[0], by),)),)
+
+
+@register
+class TwoTerm(ShiftRule):
+    """exp(-i a G/2) with two eigenvalues of G/2, ω apart."""
+
+    name = "two-term"
+    summary = "two shifts, for generators with two eigenvalues"
+    formula = "dE/da = ω/2 [E(a + π/2ω) - E(a - π/2ω)]"
+
+    def needs(self, kind: GateKind) -> str:
+        found = len(kind.frequencies)
+        return "" if found <= 1 else f"it has {found} frequencies, the rule is for one"
+
+    def table(self, kind: GateKind) -> shifts.Table:
+        # Without a frequency the gate is a phase of all states: nothing depends on its angle.
+        return shifts.two_term(kind.frequencies[0]) if kind.frequencies else ()
+
+
+@register
+class PaperFourTerm(ShiftRule):
+    """Controlled Pauli rotations, with the shifts published in 2023."""
+
+    name = "four-term-paper"
+    summary = "four shifts for controlled Pauli rotations, as published"
+    formula = "dE/da = 1/2 [E(a + π/2) - E(a - π/2)] + (1 - √2)/4 [E(a + π) - E(a - π)]"
+
+    def needs(self, kind: GateKind) -> str:
+        if shifts.solves(shifts.paper_four_term(), kind.frequencies):
+            return ""
+        return "the published shifts are for the frequencies 1/2 and 1"
+
+    def table(self, kind: GateKind) -> shifts.Table:
+        return shifts.paper_four_term()
+
+
+@register
+class Equidistant(ShiftRule):
+    """Frequencies that are multiples of one base frequency."""
+
+    name = "equidistant"
+    summary = "2R shifts for frequencies that are multiples of one, the largest the R-fold"
+    formula = (
+        "dE/da = Σ_{μ=1}^{2R} ω₀(-1)^{μ-1}/(4R sin²(x_μ/2)) E(a + x_μ/ω₀), x_μ = (2μ-1)π/2R, R = ω_max/ω₀"
+    )
+
+    def needs(self, kind: GateKind) -> str:
+        if not kind.frequencies:
+            return "nothing depends on its angle"
+        if shifts.base_frequency(kind.frequencies) is not None:
+            return ""
+        return f"its frequencies are not multiples, up to {shifts.LARGEST_MULTIPLE}, of one"
+
+    def table(self, kind: GateKind) -> shifts.Table:
+        base = shifts.base_frequency(kind.frequencies)
+        assert base is not None
+        return shifts.equidistant(base, round(kind.frequencies[-1] / base))
+
+
+@register
+class LeastL1(ShiftRule):
+    """Any frequencies: the linear programme of least L1."""
+
+    name = "least-l1"
+    summary = "the shifts with the least L1 for any frequencies, by a linear programme"
+    formula = "dE/da = Σ_j c_j [E(a + s_j) - E(a - s_j)], 2 Σ_j c_j sin(ω s_j) = ω for every ω, Σ|c_j| least"
+
+    def needs(self, kind: GateKind) -> str:
+        if not kind.frequencies:
+            return "nothing depends on its angle"
+        found = shifts.least_l1(kind.frequencies)
+        return "" if found else "some of its frequencies are too close to each other"
+
+    def table(self, kind: GateKind) -> shifts.Table:
+        return shifts.least_l1(kind.frequencies)
+
+
+@register
+class Riesz(ShiftRule):
+    """Any spectrum: infinitely many shifts, as functions of j."""
+
+    name = "riesz"
+    summary = "infinitely many shifts, for every spectrum; for the family only, whose j is any integer"
+    formula = "dE/da = 4ω_max/π² Σ_j (-1)^j/(2j+1)² E(a + (2j+1)π/2ω_max), j = …, -1, 0, 1, …"
+    infinite = True
+
+    def needs(self, kind: GateKind) -> str:
+        return "" if kind.frequencies else "nothing depends on its angle"
+
+    def table(self, kind: GateKind) -> shifts.Table:
+        raise QdiffError(
+            "The rule `riesz` has infinitely many terms. The family has them all, its input j may be any "
+            "integer; for everything that lists the terms take another rule, such as `least-l1`."
+        )
+
+    def entry(self, primitive: Primitive, kind: Kind, j: Expr) -> tuple[Expr, Block]:
+        assert isinstance(kind, GateKind)
+        assert isinstance(primitive, Gate)
+        shift = shifts.riesz_entry(kind.frequencies[-1], j)
+        return shift.coefficient, shifted(primitive, shift.by)
+
+    def l1(self, kind: Kind) -> float:
+        assert isinstance(kind, GateKind)
+        return kind.frequencies[-1]
+
+    def size(self, kind: Kind) -> int:
+        return sys.maxsize

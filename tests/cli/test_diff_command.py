@@ -1,0 +1,159 @@
+"""`qdiff diff`: additive derivatives, printed and counted."""
+
+from __future__ import annotations
+
+import pytest
+
+import qdiff as qd
+from qdiff.rules.additive import additive
+
+LAYERS = """\
+X(t1)[q1];
+Z(t1)[q1];
+while{2} M[q1] = 1 do
+    X(t1)[q1];
+    XX(t2)[q1,q2];
+    case M[q2] = 0 then Z(t1)[q2] else skip()[q1] end
+od
+"""
+
+
+@pytest.fixture(autouse=True)
+def layers(folder):
+    (folder / "layers.prog").write_text(LAYERS)
+
+
+def test_counts(done):
+    words = ("diff", "layers.prog", "--wrt", "t1", "--additive", "--count")
+    assert done(*words).out == "occurrences 6\nprograms 4\n"
+    assert done(*words, "--json").data == {"wrt": "t1", "occurrences": 6, "programs": 4}
+    assert (
+        done("diff", "walk.qprog", "--wrt", "t", "--additive", "--count").out
+        == "occurrences 5\nprograms 16\n"
+    )
+
+
+def test_the_programs_as_one_text(done, folder):
+    words = ("diff", "layers.prog", "--wrt", "t1", "--additive")
+    text = done(*words).out
+    derivative = additive(qd.load("layers.prog"), "t1")
+    assert text == str(derivative)
+    assert qd.parse(text) == derivative.joined.program
+    assert done(*words, "--json").data == {"wrt": "t1", "occurrences": 6, "programs": 4, "text": text}
+
+
+def test_a_parameter_that_occurs_nowhere_else_than_said(done):
+    text = done("diff", "walk.qprog", "--wrt", "w[0]", "--additive").out
+    assert "# member = 2 .. 5: -1\n" in text
+
+
+def test_counting_what_cannot_be_printed(done, refused, folder):
+    (folder / "long.prog").write_text("while{100000} M[q1] = 1 do X(t1)[q1] od")
+    words = ("diff", "long.prog", "--wrt", "t1", "--additive")
+    assert done(*words, "--count").out == "occurrences 100000\nprograms 99999\n"
+    assert refused(*words).startswith("The derivative has 99999 programs; at most 10000 are joined to one.")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "layers.prog --additive",
+            "the following arguments are required: --wrt. `qdiff diff --help` explains.",
+        ),
+        (
+            "layers.prog --wrt t1,t2 --additive",
+            "--additive is for first derivatives: --wrt takes one parameter, got 2.",
+        ),
+        (
+            "layers.prog --wrt t1 --count",
+            "--count belongs to --additive: other forms of a derivative are one program.",
+        ),
+        (
+            "layers.prog --wrt T1 --additive",
+            "There is no parameter 'T1'. Declared: t1, t2. Did you mean `t1`?",
+        ),
+        ("layers.prg --wrt t1 --additive", "There is no file `layers.prg`."),
+    ],
+)
+def test_what_makes_no_sense(refused, words, message):
+    assert refused("diff", *words.split()) == message
+
+
+def test_an_unbounded_loop(refused, folder):
+    (folder / "loop.qprog").write_text("qubit: q\npara: t\nwhile M[q] = 0 do Ry(t)[q] od\n")
+    message = refused("diff", "loop.qprog", "--wrt", "t", "--additive", "--count")
+    assert message.startswith("loop.qprog:3:1: there is no additive form of an unbounded loop: ")
+
+
+def test_programs_of_the_artifact_work_everywhere(done, refused, folder):
+    assert "qubits      2: q1, q2\n" in done("check", "layers.prog").out
+    assert done("show", "layers.prog").out == str(qd.load("layers.prog"))
+    value = done("value", "layers.prog", "-O", "Z[q1]", "-p", "t1=0.3", "-p", "t2=0.4", "--json").data[
+        "value"
+    ]
+    assert value == qd.expectation(qd.load("layers.prog"), "Z[q1]")({"t1": 0.3, "t2": 0.4})
+    (folder / "bad.prog").write_text("X(t1)[q1];\n")
+    assert refused("check", "bad.prog") == (
+        "bad.prog:1:11: expected a statement, but the text ends. No `;` stands after the last statement.\n"
+        "    X(t1)[q1];\n"
+        "              ^"
+    )
+
+
+# --- Families, self-contained programs, second derivatives ----------------------------------------
+
+
+@pytest.mark.parametrize("rule", ["shift", "shift-paper", "commutator"])
+def test_the_family(done, rule):
+    text = done("diff", "walk.qprog", "--wrt", "t", "--rule", rule).out
+    derivative = qd.differentiate(qd.load("walk.qprog"), "t", rule)
+    assert text == str(derivative)
+    assert qd.parse(text) == derivative.family.program
+    data = done("diff", "walk.qprog", "--wrt", "t", "--rule", rule, "--json").data
+    assert data["wrt"] == "t"
+    assert data["rule"] == rule
+    assert data["text"] == text
+    assert [site["rule"] for site in data["sites"]] == [site.rule for site in derivative.sites]
+    assert all(site["line"] and site["l1"] > 0.999 for site in data["sites"])
+
+
+@pytest.mark.parametrize("law", ["log-power", "geometric"])
+def test_the_self_contained_program(done, law):
+    text = done("diff", "walk.qprog", "--wrt", "t", "--self-contained", law).out
+    assert qd.parse(text) == qd.differentiate(qd.load("walk.qprog"), "t").self_contained(law).program
+
+
+def test_the_second_derivative(done):
+    text = done("diff", "walk.qprog", "--wrt", "t,w[0]").out
+    assert text == str(qd.differentiate(qd.load("walk.qprog"), ("t", "w[0]")))
+    assert done("diff", "walk.qprog", "--wrt", "t,w[0]", "--json").data["wrt"] == ["t", "w[0]"]
+
+
+def test_a_parameter_that_occurs_nowhere(done, folder):
+    (folder / "plain.qprog").write_text("qubit: q para: t, u Ry(u)[q]")
+    assert done("diff", "plain.qprog", "--wrt", "t").out == (
+        "# d/dt by shift: exactly zero, t occurs nowhere\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--wrt", "t", "--additive", "--self-contained", "geometric"), "--additive and --self-contained"),
+        (("--wrt", "t,w[0]", "--additive"), "--additive is for first derivatives"),
+        (("--wrt", "t,w[0]", "--self-contained", "geometric"), "--self-contained is for first derivatives"),
+        (
+            (
+                "--wrt",
+                "t,w[0],w[1]",
+            ),
+            "--wrt: one parameter, or two for the second derivative, got 3.",
+        ),
+        (("--wrt", "t", "--rule", "shft"), "There is no rule 'shft'."),
+        (("--wrt", "t", "--self-contained", "zipf"), "The law of the occurrence is one of"),
+        (("--wrt", "x"), "There is no parameter 'x'."),
+    ],
+)
+def test_what_cannot_be_differentiated(refused, words, message):
+    assert refused("diff", "walk.qprog", *words).startswith(message)

@@ -1,0 +1,154 @@
+"""Programs that draw their own occurrence: their mean is the derivative, under both laws."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from helpers import assert_close
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rules.test_programs import RULES, derivative_of, weighted
+from strategies import cases
+
+from qdiff.errors import QdiffError
+from qdiff.lang.observable import Observable
+from qdiff.lang.text.observable_text import parse_observable
+from qdiff.lang.text.parser import parse
+from qdiff.lang.tree import Program
+from qdiff.objective import expectation
+from qdiff.rules.derivative import differentiate
+from qdiff.rules.self_contained import LAWS, Law
+from qdiff.sampling import sample
+
+STRAIGHT = parse(
+    "qubit: q, r para: t, p count: c Ry(t)[q]; if M[q] = 1 then c := 2; C_Rx(t*c)[q][r] fi;"
+    "if flip(p*t) then Rz(-t)[r]; H[r] fi; damp(t/2)[q]; Rx(t^2)[r]"
+)
+LOOP = parse("qubit: q, r para: t count: c Ry(t)[q]; while M[q] = 1 do c++; Rx(t)[r]; q := |0>; Ry(t)[q] od")
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("rule", RULES)
+def test_the_mean_is_the_derivative(rule: str, law: str) -> None:
+    observable, params = parse_observable("c + Z[r] + 0.3*X[q]"), {"t": 0.8, "p": 0.6}
+    made = derivative_of(STRAIGHT, "t", rule).self_contained(law)
+    exact = float(expectation(STRAIGHT, observable).grad(params, wrt="t")[0])
+    assert_close(weighted(made.program, made.weights, observable, params), exact, 1e-9)
+
+
+@settings(max_examples=25)
+@given(cases(unbounded=False), st.sampled_from(RULES), st.sampled_from(LAWS), st.integers(0, 100))
+def test_the_mean_of_random_programs_is_the_derivative(
+    case: tuple[Program, Observable, dict[str, float]], rule: str, law: str, pick: int
+) -> None:
+    program, observable, params = case
+    if not program.trainable:
+        return
+    parameter = program.trainable[pick % len(program.trainable)]
+    made = derivative_of(program, parameter, rule).self_contained(law)
+    if len(made.program.qubits) > 6:
+        return
+    exact = float(expectation(program, observable).grad(params, wrt=parameter)[0])
+    try:
+        found = weighted(made.program, made.weights, observable, params)
+    except QdiffError:
+        return
+    assert_close(found, exact, 1e-9)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_samples_of_a_loop_have_the_derivative_as_their_mean(law: str) -> None:
+    """Within 5 standard errors, and not suspiciously near."""
+    params, observable, shots = {"t": 0.9}, parse_observable("c"), 20_000
+    made = differentiate(LOOP, "t").self_contained(law)
+    drawn = sample(made.program, params, shots=shots, seed=7)
+    stores = np.stack([drawn.counters[name] for name in made.program.counters], axis=1)
+    finished = ~(drawn.aborted_mask | drawn.cut_mask)
+    assert finished.mean() > 0.999
+    outcomes = np.where(finished, made.weights(stores, params) * drawn.counters["c"], 0.0)
+    exact = float(expectation(LOOP, observable).grad(params)[0])
+    error = float(outcomes.std() / math.sqrt(shots))
+    assert abs(outcomes.mean() - exact) <= 5 * error
+    assert error < 0.25 * abs(exact)  # so that the test says something
+    wrong = expectation(LOOP, observable)(params)
+    assert abs(outcomes.mean() - wrong) > 5 * error
+
+
+def test_weights_are_those_computed_by_hand() -> None:
+    """Two terms ±1/2 of L1 = 1 at site 1 (slope 2): ±2/μ(k); geometric μ(k) = h(1-h)^(k-1)."""
+    program = parse("qubit: q para: t while M[q] = 0 do Ry(2*t)[q] od")
+    made = differentiate(program, "t").self_contained("geometric", 0.25)
+    names = made.program.counters
+    assert names == ("hit", "k", "j", "site")
+    rows = [(1, 1, 0, 1), (1, 1, 1, 1), (1, 3, 0, 1), (0, 4, 0, 0), (1, 3, 2, 1)]
+    expected = [2 / 0.25, -2 / 0.25, 2 / (0.25 * 0.75**2), 0, 0]
+    assert_close(made.weights(rows, {"t": 0.3}), expected, 1e-12)
+    log_power = differentiate(program, "t").self_contained()
+    z, k = 4.791206906872, 3
+    mu = 1 / (z * k * math.log(k + math.e) ** 1.25)
+    assert_close(log_power.weights([(1, k, 1, 1)], {"t": 0.3}), [-2 / mu], 1e-9)
+    family = differentiate(program, "t").family
+    assert_close(family.weights([(1, 0, 0, 1), (1, 0, 1, 1), (0, 5, 1, 0)], {"t": 0.3}), [1, -1, 0], 1e-12)
+
+
+def test_weights_use_the_counters_as_they_were_at_the_site() -> None:
+    program = parse("qubit: q para: t count: c c := 3; Ry(t*c)[q]; c := 5")
+    made = differentiate(program, "t").family
+    assert "at_c" in made.program.counters
+    observable = parse_observable("Z[q]")
+    for j, sign in enumerate((1, -1)):
+        shifted = math.cos(3 * 0.7 + sign * math.pi / 2)
+        found = weighted(made.at(1, j), made.weights, observable, {"t": 0.7})
+        assert_close(found, 3 * sign * 0.5 * shifted, 1e-12)
+
+
+def test_weights_refuse_stores_of_another_form() -> None:
+    made = differentiate(LOOP, "t").family
+    with pytest.raises(QdiffError, match=r"^Stores are integers of the shape \(rows, 5\), got \(3,\)\.$"):
+        made.weights([1, 2, 3], {"t": 0.9})
+
+
+@pytest.mark.parametrize(
+    ("law", "shape", "message"),
+    [
+        ("zipf", None, "The law of the occurrence is one of log-power, geometric, not 'zipf'."),
+        ("log-power", 0.0, "The δ of a log-power law is above 0 and at most 10, got 0.0."),
+        ("log-power", math.inf, "The δ of a log-power law is above 0 and at most 10, got inf."),
+        ("geometric", 0.0, "The geometric law needs a hazard above 0 and at most 1, got 0.0."),
+        ("geometric", 1.5, "The geometric law needs a hazard above 0 and at most 1, got 1.5."),
+    ],
+)
+def test_laws_are_checked(law: str, shape: float | None, message: str) -> None:
+    with pytest.raises(QdiffError) as error:
+        differentiate(LOOP, "t").self_contained(law, shape)
+    assert str(error.value) == message
+
+
+def test_the_hazard_is_that_of_the_law() -> None:
+    from qdiff.lang.expr import number
+
+    h = Law("geometric", 0.25)
+    mu = [1 / float(h.inverse(number(k)).evaluate()) for k in range(1, 40)]
+    assert_close(mu[:3], [0.25, 0.1875, 0.140625], 1e-12)
+    law = Law()
+    left = 1.0
+    for k in range(1, 30):
+        mass = 1 / float(law.inverse(number(k)).evaluate())
+        assert_close(float(law.hazard(number(k)).evaluate()), mass / left, 1e-9)
+        left -= mass
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_a_site_on_which_nothing_depends_does_not_shift_the_others(law: str) -> None:
+    """A gate that is a phase has a site without terms; the next site keeps its own."""
+    program = parse(
+        "qubit: q para: t gate Phase(a)[p] = exp(-i a/2 * (0.8*I)) Phase(3*t)[q]; Ry(2*t)[q]; Rx(t)[q]"
+    )
+    observable, params = parse_observable("Z[q] + Y[q]"), {"t": 0.7}
+    made = differentiate(program, "t")
+    assert [len(site.coefficients) for site in made.sites] == [0, 2, 2]
+    drawn = made.self_contained(law)
+    exact = float(expectation(program, observable).grad(params)[0])
+    assert_close(weighted(drawn.program, drawn.weights, observable, params), exact, 1e-9)

@@ -1,0 +1,68 @@
+"""Sites: errors that say where a rule does not apply, and other statements in the place of sites."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from qdiff.errors import QdiffError
+from qdiff.lang.text.parser import parse
+from qdiff.lang.tree import Block, Program, Skip
+from qdiff.rules.additive import additive
+from qdiff.rules.derivative import differentiate
+from qdiff.rules.sites import Site, find_sites, replaced_at
+from qdiff.rules.workspace import Workspace
+
+CONTROLLED = "qubit: q, r\npara: t\nwhile M[q] = 0 do\n    Ry(t)[q]; C_Ry(2*t)[q][r]\nod\n"
+WHY = (
+    "he rule `hadamard` does not apply to `C_Ry`: it has controls, so that its generator does not square to "
+    "the identity. Rules that do: four-term-paper, equidistant, least-l1, riesz, commutator."
+)
+
+
+@pytest.mark.parametrize("wrt", ["t", ("t", "t")])
+def test_a_rule_that_does_not_apply_somewhere(wrt: str) -> None:
+    program = parse(CONTROLLED, "walk.qprog")
+    with pytest.raises(QdiffError) as error:
+        differentiate(program, wrt, "hadamard")
+    assert str(error.value) == (
+        f"walk.qprog:4:15: t{WHY}\n    Ry(t)[q]; C_Ry(2*t)[q][r]\n              ^^^^^^^^^^^^^^^"
+    )
+    with pytest.raises(QdiffError) as error:
+        differentiate(replace(program, source=None), wrt, "hadamard")
+    assert str(error.value) == f"T{WHY}"
+
+
+def test_no_rule_for_a_gate_of_an_additive_derivative() -> None:
+    text = "qubit: q, r para: t\ngate G(a)[x, y] = exp(-i a/2 * (X Z + 0.00000000002*Z Y))\nG(t)[q, r]"
+    with pytest.raises(QdiffError, match=r"^walk\.qprog:3:1: the rule `shift` does not apply to `G`: "):
+        additive(parse(text, "walk.qprog"), "t")
+
+
+def removed(program: Program, sites: tuple[Site, ...], numbers: set[int]) -> Program:
+    def put(site: Site, same: Block) -> Block:
+        return (Skip(),) if site.number in numbers else same
+
+    return replaced_at(program, sites, put, Workspace(program))
+
+
+def test_statements_in_the_place_of_sites() -> None:
+    """`U` is three primitives; what does not depend on the parameter stays, equal or not."""
+    program = parse("qubit: q para: t, u Ry(t)[q]; Ry(u)[q]; U(u, t, 2*t)[q]; Rx(t)[q]")
+    sites = find_sites(program, "t")
+    assert [str(site) for site in sites] == [
+        "line 1: Ry(t)[q] by two-term",
+        "line 1: P(2*t)[q] by two-term",
+        "line 1: P(t)[q] by two-term",
+        "line 1: Rx(t)[q] by two-term",
+    ]
+    left = removed(program, sites, {1, 3}).body
+    expected = parse("qubit: q para: t, u skip; Ry(u)[q]; P(2*t)[q]; Ry(u)[q]; skip; Rx(t)[q]").body
+    assert left == expected
+
+
+def test_sites_of_another_program_are_refused() -> None:
+    program, other = parse("qubit: q para: t Ry(t)[q]"), parse("qubit: q para: t Ry(t)[q]")
+    with pytest.raises(AssertionError, match="the sites are those of this program"):
+        removed(program, find_sites(other, "t"), set())
