@@ -15,6 +15,7 @@ import pytest
 from helpers import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_parts import CHANNELS
 from reference.operators import pauli_product
 from reference.semantics import PassLimitReached
 from rules.replacing import replaced_value
@@ -169,13 +170,14 @@ def test_reference_case(case: dict[str, Any], rule: str) -> None:
 
 # --- Random programs ------------------------------------------------------------------------------
 
-TRIED: Counter[str] = Counter()
-REFUSED: Counter[tuple[str, str]] = Counter()
+Answered = Counter[str]  # "compared", and why there was nothing to compare
 WIDEST = 6  # qubits, ancillas included
 MOST_TERMS = 100  # of all sites together, that are printed
 
 
-def check_tangent(case: tuple[Program, Observable, dict[str, float]], rule: str, pick: int) -> None:
+def check_tangent(
+    case: tuple[Program, Observable, dict[str, float]], rule: str, pick: int, answered: Answered
+) -> None:
     """Assert that all renderings are programs, and that the tangent has the gradient."""
     program, observable, params = case
     if not program.trainable:
@@ -185,63 +187,79 @@ def check_tangent(case: tuple[Program, Observable, dict[str, float]], rule: str,
     terms = sum(len(site.coefficients) for site in made.sites)
     if terms <= MOST_TERMS and pick % 4 == 0:
         check_renderings(made)
-    TRIED["tangent"] += 1
     if len(made.tangent.program.qubits) > WIDEST:
-        REFUSED["tangent", f"more than {WIDEST} qubits"] += 1
+        answered[f"more than {WIDEST} qubits"] += 1
         return
     try:
         exact = float(expectation(program, observable).grad(params, wrt=parameter)[0])
         found = tangent_slope(made, observable, params)
     except QdiffError as error:
-        REFUSED["tangent", str(error)[:90]] += 1
+        answered[str(error)[:90]] += 1
         return
     assert_close(found, exact, TOLERANCE)
+    answered["compared"] += 1
 
 
-@settings(max_examples=380)
-@given(cases(), st.sampled_from(RULES), st.integers(0, 100))
-def test_the_tangent_of_random_programs_is_the_gradient(
-    case: tuple[Program, Observable, dict[str, float]], rule: str, pick: int
-) -> None:
-    check_tangent(case, rule, pick)
+def check_few_refused(answered: Answered, least: float = 0.9) -> None:
+    """Assert that nearly all programs were compared."""
+    assert answered["compared"] >= least * answered.total() > 0, answered
 
 
-@settings(max_examples=40)
-@given(cases(declared=True, unbounded=False), st.sampled_from(["shift", "commutator"]), st.integers(0, 100))
-def test_the_tangent_of_random_programs_with_declared_gates_is_the_gradient(
-    case: tuple[Program, Observable, dict[str, float]], rule: str, pick: int
-) -> None:
-    check_tangent(case, rule, pick)
+# Two halves, so that two processes share them.
+@pytest.mark.parametrize("noise", [(), CHANNELS], ids=["without noise", "with noise"])
+def test_the_tangent_of_random_programs_is_the_gradient(noise: tuple[str, ...]) -> None:
+    answered: Answered = Counter()
+
+    @settings(max_examples=260)
+    @given(cases(noise=noise), st.sampled_from(RULES), st.integers(0, 100))
+    def compare(case: tuple[Program, Observable, dict[str, float]], rule: str, pick: int) -> None:
+        check_tangent(case, rule, pick, answered)
+
+    compare()
+    check_few_refused(answered)
 
 
-def test_few_of_them_were_refused() -> None:
-    refused = sum(n for (what, _), n in REFUSED.items() if what == "tangent")
-    assert refused <= 0.1 * TRIED["tangent"], REFUSED
+def test_the_tangent_of_random_programs_with_declared_gates_is_the_gradient() -> None:
+    answered: Answered = Counter()
+
+    @settings(max_examples=40)
+    @given(
+        cases(declared=True, unbounded=False), st.sampled_from(["shift", "commutator"]), st.integers(0, 100)
+    )
+    def compare(case: tuple[Program, Observable, dict[str, float]], rule: str, pick: int) -> None:
+        check_tangent(case, rule, pick, answered)
+
+    compare()
+    check_few_refused(answered, least=0.7)  # commutators of declared gates take many ancillas
 
 
-@settings(max_examples=60)
-@given(cases(), st.sampled_from(RULES), st.integers(0, 100))
-def test_members_of_the_family_one_by_one(
-    case: tuple[Program, Observable, dict[str, float]], rule: str, pick: int
-) -> None:
-    program, observable, params = case
-    if not program.trainable:
-        return
-    parameter = program.trainable[pick % len(program.trainable)]
-    made = derivative_of(program, parameter, rule)
-    chosen = rule_at(rule)
-    if len(made.family.program.qubits) > WIDEST - 1:
-        return
-    for k in range(1, 6):
-        for j in {0, made.family.terms - 1, pick % max(made.family.terms, 1)} if made.sites else ():
-            TRIED["members"] += 1
-            try:
-                right = replaced_value(program, observable, params, parameter, chosen, k, j, PASSES)
-                found = weighted(made.family.at(k, j), made.family.weights, observable, params)
-            except (PassLimitReached, QdiffError) as error:
-                REFUSED["members", str(error)[:90]] += 1
-                continue
-            assert_close(found, right, 1e-8)
+def test_members_of_the_family_one_by_one() -> None:
+    answered: Answered = Counter()
+
+    @settings(max_examples=60)
+    @given(cases(), st.sampled_from(RULES), st.integers(0, 100))
+    def compare(case: tuple[Program, Observable, dict[str, float]], rule: str, pick: int) -> None:
+        program, observable, params = case
+        if not program.trainable:
+            return
+        parameter = program.trainable[pick % len(program.trainable)]
+        made = derivative_of(program, parameter, rule)
+        chosen = rule_at(rule)
+        if len(made.family.program.qubits) > WIDEST - 1:
+            return
+        for k in range(1, 6):
+            for j in {0, made.family.terms - 1, pick % max(made.family.terms, 1)} if made.sites else ():
+                try:
+                    right = replaced_value(program, observable, params, parameter, chosen, k, j, PASSES)
+                    found = weighted(made.family.at(k, j), made.family.weights, observable, params)
+                except (PassLimitReached, QdiffError) as error:
+                    answered[str(error)[:90]] += 1
+                    continue
+                assert_close(found, right, 1e-8)
+                answered["compared"] += 1
+
+    compare()
+    check_few_refused(answered)
 
 
 # --- Single terms ---------------------------------------------------------------------------------

@@ -294,7 +294,8 @@ class HybridEngine:
             # A long way before the first run can end?
             never = float(solution.mass(solution.endless).max())
             found = fall(outside, before, SLOWEST, ceiling=1 - never)
-            slow = limit >= SLOW_FROM and found is Fall.SLOW
+            # Without a loop every run ends, however many combinations there are.
+            slow = bool(self.flow.loops) and limit >= SLOW_FROM and found is Fall.SLOW
             if slow or limit == LARGEST_GRAPH:
                 raise EvaluationError(
                     f"After following {limit} combinations of loop and counters, runs still go on to others "

@@ -248,3 +248,10 @@ def test_explorers_are_kept_for_a_few_values_of_compared_parameters() -> None:
     found = engine.values(rows, [parse_observable("Z[q]")])
     assert_close(found[:, 0], np.cos(0.1 * np.arange(40)))
     assert len(engine._explorers) == 16
+
+
+def test_a_program_without_loops_is_followed_to_its_end() -> None:
+    # A tenth is over at once, and the rest only after many combinations: no loop, and nothing is endless.
+    steps = "; ".join(f"if c = 0 then if flip(0.002) then c := {i} fi fi" for i in range(1, 150))
+    found = engine_for(f"qubit: q count: c if flip(0.1) then abort fi; {steps}")
+    assert_close(found.values([{}], [parse_observable("1")]), [[0.9]])
