@@ -199,10 +199,22 @@ def peer_figures(python: str, repeat: int) -> Iterator[Figure]:
 
 
 def text_figures(repeat: int) -> Iterator[Figure]:
-    """Parsing."""
-    text = workloads.flat_text()
+    """Parsing and differentiating texts."""
+    text, times = workloads.flat_text(), min(repeat, 5)
+    yield Figure("parsing 10 000 statements", "s", 3, lambda: median_seconds(lambda: qd.parse(text), times))
+    program = qd.parse(text)
     yield Figure(
-        "parsing 10 000 statements", "s", 3, lambda: median_seconds(lambda: qd.parse(text), min(repeat, 5))
+        "differentiating 10 000 statements: 3257 sites",
+        "s",
+        1,
+        lambda: median_seconds(lambda: qd.differentiate(program, "u"), times),
+    )
+    layers = workloads.layered_text()
+    yield Figure(
+        "additive derivative of a circuit on 36 qubits with bounded loops: read, counted, printed",
+        "s",
+        10,
+        lambda: median_seconds(lambda: str(qd.additive(qd.parse(layers), "t")), times),
     )
 
 

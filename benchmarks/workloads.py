@@ -167,3 +167,12 @@ def flat_text(statements: int = 10_000, seed: int = 1) -> str:
         else:
             lines.append(f"C_Rz(2*u - pi/{rng.integers(1, 9)})[q[{first}]][q[{second}]]")
     return "qubit: q[4]\npara: t, u\n" + ";\n".join(lines) + "\n"
+
+
+def layered_text(qubits: int = 36, passes: int = 3) -> str:
+    """The text of layers of rotations by one angle, with bounded loops on every second qubit."""
+    lines = [f"Rx(t)[q[{i}]]; Rzz(t)[q[{i}], q[{(i + 1) % qubits}]]" for i in range(qubits)]
+    for i in range(0, qubits, 2):
+        inner = f"Ry(t)[q[{i + 1}]]; Rz(u)[q[{i}]]"
+        lines.append(f"while{{{passes}}} M[q[{i}]] = 1 do {inner} od")
+    return f"qubit: q[{qubits}]\npara: t, u\n" + ";\n".join(lines) + "\n"
