@@ -5,7 +5,6 @@ An engine is loaded and made when it is first asked for, so that a program pays 
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from functools import cached_property
 
@@ -76,11 +75,7 @@ class Engines:
         return replace(
             analysis,
             error_bound=float(analysis.error_bound),
-            # A product 0·inf proves nothing.
-            grad_error_bound={
-                name: math.inf if math.isnan(bound) else float(bound)
-                for name, bound in analysis.grad_error_bound.items()
-            },
+            grad_error_bound={name: float(bound) for name, bound in analysis.grad_error_bound.items()},
             engine=self.choice.name,
             reason=reason,
         )

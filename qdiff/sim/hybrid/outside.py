@@ -127,6 +127,8 @@ class Outside:
         often = float(self.uniform.occurrences.get(name, 0))
         if often:
             often *= max(self._strongest(name), float(solution.graph.runs.frequencies.max(initial=0.0)))
+        if math.isinf(often):
+            return math.inf  # whatever the mass there: 0·inf proves nothing
         beyond = largest = 0.0
         for vertex in solution.frontier:
             if vertex not in solution.states:

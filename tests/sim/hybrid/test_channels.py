@@ -274,6 +274,18 @@ def test_what_lies_beyond_infinitely_many_stores() -> None:
     )
 
 
+def test_no_mass_beyond_does_not_prove_a_steep_channel() -> None:
+    text = """qubit: q, d[2] para: t, w[3] count: c Ry(t)[q]; H[d[0]]; while M[q] = 0 do c := c + 1;
+        CSWAP[d[0], d[1], q]; if not M[d[0], q] = 2 then c := M[q] else if M[q, d[1]] = 2 then
+        damp(0.6 - 0.25*cos(w[c mod 3]))[d[0]] else C_R_XZ(t + w[c mod 3] + pi)[d[0]][d[1], q] fi;
+        while 2*c < 3 and not flip(0.35) do depolarize(0.9)[d[0]] od fi; q := |0>; H[q]; X[q] od"""
+    row = {"t": 0.34, "w[0]": 1.83, "w[1]": -0.52, "w[2]": 1.17}
+    analysis = engine_for(text).analyze(row, parse_observable("c^2 + P1[q]"), ("t", "w[0]", "w[1]"))
+    assert math.isfinite(analysis.grad_error_bound["t"])
+    assert analysis.grad_error_bound["w[0]"] == analysis.grad_error_bound["w[1]"] == math.inf
+    assert "by `w[0]`, `w[1]`: a `damp` with a probability that reads counters" in analysis.reason
+
+
 # --- Parts ----------------------------------------------------------------------------------------
 
 
