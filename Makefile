@@ -17,7 +17,7 @@ help:
 	@echo "make curves    measure and draw docs/images/cost.png (some minutes)"
 	@echo "make bounds    hold error bounds against true errors on 2000 random programs"
 	@echo "make coverage  the tests with line coverage"
-	@echo "make docs      write the table of gates and rules into docs/rules.md"
+	@echo "make docs      write the rules and the table of gates x rules into docs/rules.md"
 	@echo "make format    let ruff format the code"
 
 setup: $(SETUP)

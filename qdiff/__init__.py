@@ -15,7 +15,7 @@ from qdiff.estimators.estimate import Estimate
 from qdiff.final_state import HybridState, state
 from qdiff.gradient_check import GradientCheck, check_grad
 from qdiff.landscapes import Landscape, landscape
-from qdiff.lang.given_gates import GivenGate, gate
+from qdiff.lang.gates_from_matrices import GivenGate, gate
 from qdiff.lang.load import load
 from qdiff.lang.observable import P0, P1, Observable, X, Y, Z, count
 from qdiff.lang.observable_input import observable

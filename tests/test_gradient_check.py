@@ -269,17 +269,26 @@ def test_rules_are_held_against_engines() -> None:
         report = qd.check_grad(objective, RULES_AT, ["t", "p", "u"])
         assert report.ok, str(report)
         for line in report.lines[1:]:
-            assert list(line.by_engine) == ["hybrid", "rule shift", "rule shift-paper"]
-            assert_close(list(line.by_engine.values()), [line.by_engine["hybrid"]] * 3, tolerance=1e-9)
+            assert list(line.by_engine) == ["hybrid", "rule shift", "rule shift-paper", "rule commutator"]
+            assert_close(list(line.by_engine.values()), [line.by_engine["hybrid"]] * 4, tolerance=1e-9)
         assert list(report.lines[0].by_engine) == ["hybrid"]
-    commutator, hadamard = report.notes
-    assert commutator.startswith("rule commutator: no answer. It would take about ")
-    assert commutator.endswith("; it answers if it is named: rules=[…].")
+    (hadamard,) = report.notes
     assert hadamard.startswith(
         "rule hadamard: left out. <text>:1:69: the rule `hadamard` does not apply to `C_Rx`"
     )
     table = str(report).splitlines()
-    assert table[0].split() == ["hybrid", "rule", "shift", "rule", "shift-paper", "differences", "±"]
+    rules = ["rule", "shift", "rule", "shift-paper", "rule", "commutator"]
+    assert table[0].split() == ["hybrid", *rules, "differences", "±"]
+
+
+def test_rules_that_would_take_long_are_noted() -> None:
+    loop = "; ".join(f"Ry(t)[q[{i}]]; CNOT[q[{i}], q[{i + 1}]]" for i in range(5))
+    program = qd.parse(f"qubit: q[6] para: t {loop}; while M[q[0]] = 1 do {loop} od")
+    report = qd.check_grad(qd.expectation(program, "Z[q[5]]"), {"t": 0.6})
+    assert report.ok
+    (note,) = [note for note in report.notes if note.startswith("rule commutator")]
+    assert note.startswith("rule commutator: no answer. It would take about ")
+    assert note.endswith(" operations, more than 1e+09; it answers if it is named: rules=[…].")
 
 
 def test_rules_by_name() -> None:

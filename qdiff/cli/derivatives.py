@@ -8,8 +8,6 @@ from qdiff.cli.output import Report
 from qdiff.cli.values import UsageError
 from qdiff.lang.load import load
 
-DEFAULT_RULE = "shift"
-
 
 def diff(arguments: Namespace) -> Report:
     """Print a derivative, or count its additive form."""
@@ -29,6 +27,7 @@ def diff(arguments: Namespace) -> Report:
 
 def _first(arguments: Namespace) -> Report:
     from qdiff.rules.derivative import differentiate
+    from qdiff.rules.registry import DEFAULT_RULE
 
     (parameter,) = arguments.wrt
     rule = DEFAULT_RULE if arguments.rule is None else arguments.rule
@@ -37,7 +36,7 @@ def _first(arguments: Namespace) -> Report:
     drawn = None if law is None else derivative.self_contained(law)
     text = str(derivative if drawn is None or not derivative.sites else drawn)
     sites = [
-        {"line": site.position.line if site.position else None, "rule": site.rule, "l1": site.l1}
+        {"line": site.position.line if site.position else None, "rule": site.rule.name, "l1": site.l1}
         for site in derivative.sites
     ]
     return Report(text, {"wrt": parameter, "rule": rule, "sites": sites, "text": text})
@@ -45,6 +44,7 @@ def _first(arguments: Namespace) -> Report:
 
 def _second(arguments: Namespace) -> Report:
     from qdiff.rules.derivative import differentiate
+    from qdiff.rules.registry import DEFAULT_RULE
 
     first, second = arguments.wrt
     rule = DEFAULT_RULE if arguments.rule is None else arguments.rule
@@ -56,8 +56,8 @@ def _additive(arguments: Namespace) -> Report:
     from qdiff.rules.additive import additive
 
     (parameter,) = arguments.wrt
-    rule = "hadamard" if arguments.rule is None else arguments.rule
-    derivative = additive(load(arguments.file), parameter, rule)
+    program, rule = load(arguments.file), arguments.rule
+    derivative = additive(program, parameter) if rule is None else additive(program, parameter, rule)
     data = {"wrt": parameter, "occurrences": derivative.occurrences, "programs": derivative.count}
     if arguments.count:
         return Report(f"occurrences {derivative.occurrences}\nprograms {derivative.count}", data)

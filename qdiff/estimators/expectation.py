@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from qdiff.errors import EvaluationError, QdiffError
 from qdiff.estimators.estimate import Estimate
+from qdiff.estimators.functions import FunctionValues
 from qdiff.lang.observable import Observable, Term, qubitwise_groups
 from qdiff.lang.observable_input import check_observable
 from qdiff.lang.tree import Program
@@ -119,7 +120,7 @@ def _shares(groups: Sequence[Sequence[Term]], shots: int) -> list[int]:
 
 def _weight(term: Term) -> float:
     """|coefficient|; 0 for a constant, which needs no shots of its own."""
-    return abs(term.coefficient) if term.operators or term.counters else 0.0
+    return abs(term.coefficient) if term.operators or term.read else 0.0
 
 
 def _readout(group: Sequence[Term]) -> Readout:
@@ -135,17 +136,17 @@ def _values(
 ) -> NDArray[np.float64]:
     """Return float (rows,): o_g of every row, 0 where the run did not come to its end."""
     values = np.zeros(len(outcomes.aborted))
+    functions = FunctionValues(program, outcomes)
     with np.errstate(over="ignore", invalid="ignore"):
         for term in group:
-            # A Hermitian observable is the sum of the real parts: the imaginary ones add up to 0.
-            factor = np.full(len(values), complex(term.coefficient).real)
+            rows, factor = functions.of(term)
             for name, power in term.counters:
-                factor *= outcomes.counters[:, program.counters.index(name)].astype(float) ** power
+                factor *= outcomes.counters[rows, program.counters.index(name)].astype(float) ** power
             for qubit, letter in term.operators:
-                bits = outcomes.bits[:, readout.qubits.index(qubit)]
+                bits = outcomes.bits[rows, readout.qubits.index(qubit)]
                 factor *= np.array(_EIGENVALUES[letter], dtype=float)[bits]
-            values += factor
-    values[~outcomes.finished] = 0
+            # A Hermitian observable is the sum of the real parts: the imaginary ones add up to 0.
+            values[rows] += complex(term.coefficient).real * factor
     large = np.flatnonzero(~(np.abs(values) <= LARGEST_VALUE))
     if len(large):
         row = int(large[0])
@@ -170,7 +171,7 @@ def _spread(values: NDArray[np.float64], group: Sequence[Term]) -> float:
     Without counters it is bounded by the coefficients; with counters there is no bound, and the
     width of what was seen has to stand for it.
     """
-    if any(term.counters for term in group):
+    if any(term.read for term in group):
         return float(max(values.max(), 0) - min(values.min(), 0))
     low = high = 0.0
     for term in group:

@@ -43,7 +43,6 @@ class ChannelRecord:
             close to 1; inf where it does not exist.
         operators: p (...) → Kraus operators (..., K, 2, 2).
         mixture: whether c is affine in p; then every later derivative by p is 0.
-        qiskit: the function of `qiskit_aer.noise` that makes it.
     """
 
     name: str
@@ -52,7 +51,6 @@ class ChannelRecord:
     coherences: tuple[Callable[[Numbers], Numbers], ...]
     operators: Callable[[NDArray[np.float64]], Matrix]
     mixture: bool
-    qiskit: str = ""
 
     @property
     def qubits(self) -> int:
@@ -187,7 +185,6 @@ register_channel(
         coherences=(lambda kept: 2 * kept - 1, lambda kept: np.full_like(kept, -2), np.zeros_like),
         operators=lambda p: _weighted((1 - p, PAULI["I"]), (p, PAULI["Z"])),
         mixture=True,
-        qiskit="pauli_error",
     )
 )
 register_channel(
@@ -200,7 +197,6 @@ register_channel(
             (1 - 3 * p / 4, PAULI["I"]), (p / 4, PAULI["X"]), (p / 4, PAULI["Y"]), (p / 4, PAULI["Z"])
         ),
         mixture=True,
-        qiskit="depolarizing_error",
     )
 )
 register_channel(
@@ -215,6 +211,5 @@ register_channel(
         ),
         operators=_damping,
         mixture=False,
-        qiskit="amplitude_damping_error",
     )
 )

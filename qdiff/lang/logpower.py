@@ -26,6 +26,7 @@ from qdiff.errors import QdiffError
 
 Floats = NDArray[np.float64]
 
+SMALLEST_DELTA = 1e-100  # 1/δ and its products with k are finite
 LARGEST_DELTA = 10.0
 LARGEST_INDEX = 2**63 - 1
 START = 64  # from here on the expansion is exact to rounding
@@ -38,8 +39,10 @@ _CORRECTIONS = ((1, 1 / 12), (3, -1 / 120), (5, 1 / 252), (7, -1 / 240))
 
 def delta_problem(delta: float) -> str:
     """Why δ cannot be that of a log-power law, or "" where it can."""
-    if 0 < delta <= LARGEST_DELTA:
+    if SMALLEST_DELTA <= delta <= LARGEST_DELTA:
         return ""
+    if 0 < delta < SMALLEST_DELTA:
+        return f"the δ of a log-power law is at least {SMALLEST_DELTA:g}, got {delta!r}."
     return f"the δ of a log-power law is above 0 and at most {LARGEST_DELTA:g}, got {delta!r}."
 
 
@@ -53,7 +56,7 @@ def normaliser(delta: float) -> float:
 
 
 def mass(k: float | Floats, delta: float) -> Floats:
-    """Return μ(k) for integers k from 1 to 2⁶³ - 1, nan for other numbers.
+    """Return μ(k) for integers k from 1 to 2⁶³ - 1, nan for other numbers: what an estimator divides by.
 
     Raises:
         QdiffError: δ is not above 0 and at most 10.
@@ -64,6 +67,8 @@ def mass(k: float | Floats, delta: float) -> Floats:
 
 def tail(k: float | Floats, delta: float) -> Floats:
     """Return Σ_{i≥k} μ(i) for integers k from 1 to 2⁶³ - 1, nan for other numbers.
+
+    An estimator draws K by its inverse, "k ≤ cut, or never": the tail is the probability of "never".
 
     Raises:
         QdiffError: δ is not above 0 and at most 10.

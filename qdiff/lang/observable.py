@@ -1,9 +1,10 @@
-"""Observables: sums of coefficient · product of counter powers · product of one-qubit operators.
+"""Observables: sums of coefficient · product of functions of counters · product of one-qubit operators.
 
-    O(σ) = Σ_k a_k · Π_c σ(c)^{p_kc} · ⊗_q L_kq,     L one of X Y Z P0 P1, the identity elsewhere,
+    O(σ) = Σ_k a_k · Π_c σ(c)^{p_kc} · Π_i g_ki(σ) · ⊗_q L_kq,   L one of X Y Z P0 P1, the identity elsewhere,
 
-for a store σ of counter values. `X("q")`, `count("c")` and their fellows build the atoms; + - * /
-and ** do the rest, and operators on the same qubit multiply as operators. The value is immutable.
+for a store σ of counter values; g are functions of counters that are no polynomials, such as 1/k and the
+selection [site = 1] (`observable_functions`). `X("q")`, `count("c")` and their fellows build the atoms; + - *
+/ and ** do the rest, and operators on the same qubit multiply as operators. The value is immutable.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import cmath
 import math
 import numbers
 import operator
+from collections import Counter as Counts
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NoReturn
@@ -20,7 +22,9 @@ import numpy as np
 
 from qdiff.errors import EvaluationError, QdiffError, ResourceError, did_you_mean, listed
 from qdiff.lang.element_names import name_key
-from qdiff.lang.observable_printer import counter_text, observable_text
+from qdiff.lang.expr import Counter, Expr
+from qdiff.lang.observable_functions import Functions, Selection, joined, order, value_at
+from qdiff.lang.observable_printer import counter_text, observable_text, term_text
 from qdiff.lang.observable_terms import (
     Counters,
     Key,
@@ -67,7 +71,9 @@ class Observable:
                     "Use qd.observable(text) for a text."
                 )
             key = checked_key(term)
-            parts[key] = parts.get(key, 0j) + checked_coefficient(term.coefficient, "a coefficient")
+            value = checked_coefficient(term.coefficient, "a coefficient")
+            if key is not None:
+                parts[key] = parts.get(key, 0j) + value
         self.__dict__["_parts"] = _without_zeros(parts)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
@@ -89,18 +95,28 @@ class Observable:
     @cached_property
     def qubits(self) -> tuple[str, ...]:
         """Names of the qubits acted on, sorted."""
-        found = {qubit for _, operators in self._parts for qubit, _ in operators}
+        found = {qubit for _, operators, _ in self._parts for qubit, _ in operators}
         return tuple(sorted(found, key=name_key))
 
     @cached_property
     def counters(self) -> tuple[str, ...]:
-        """Names of the counters, sorted."""
-        found = {name for counters, _ in self._parts for name, _ in counters}
-        return tuple(sorted(found, key=name_key))
+        """Names of the counters, sorted; those that functions read among them."""
+        found = {name for counters, _, _ in self._parts for name, _ in counters}
+        return tuple(sorted(found | self.read, key=name_key))
+
+    @cached_property
+    def functions(self) -> frozenset[Expr]:
+        """The functions of counters in its terms."""
+        return frozenset([function for _, _, functions in self._parts for function, _ in functions])
+
+    @cached_property
+    def read(self) -> frozenset[str]:
+        """Names of the counters that functions read: their values are needed, moments do not do."""
+        return frozenset().union(*(function.counters() for function in self.functions))
 
     @cached_property
     def degree(self) -> int:
-        """Highest total power of counters in a term; 0 where there is none."""
+        """Highest total power of counters in a term, functions left out; 0 where there is none."""
         return max((term.degree for term in self.terms), default=0)
 
     @cached_property
@@ -110,9 +126,9 @@ class Observable:
         if not imaginary:
             return True
         scale = max(abs(value) for value in self._parts.values())
-        by_counters: dict[Counters, dict[Operators, float]] = {}
-        for (counters, operators), value in imaginary.items():
-            by_counters.setdefault(counters, {})[operators] = value
+        by_counters: dict[tuple[Counters, Functions], dict[Operators, float]] = {}
+        for (counters, operators, functions), value in imaginary.items():
+            by_counters.setdefault((counters, functions), {})[operators] = value
         return all(vanishes(parts, 1e-12 * scale) for parts in by_counters.values())
 
     def coefficients(self, store: Mapping[str, int]) -> dict[Operators, complex]:
@@ -123,19 +139,54 @@ class Observable:
 
         Raises:
             QdiffError: a counter without a value.
-            EvaluationError: a number too large for a float.
+            EvaluationError: a number too large for a float, a function without a value.
         """
         result: dict[Operators, complex] = {}
-        for (counters, operators), coefficient in self._parts.items():
+        for name in self.read:
+            _stored(name, store)
+        for (counters, operators, functions), coefficient in self._selected(store):
             try:
                 scale = float(math.prod(_stored(name, store) ** power for name, power in counters))
+                if functions:
+                    scale *= value_at(functions, store)
                 result[operators] = result.get(operators, 0j) + coefficient * scale
             except OverflowError:
                 text = counter_text(counters)
                 raise EvaluationError(f"`{text}` is too large a number at {dict(store)}.") from None
+            except EvaluationError as error:
+                text = term_text(Term(coefficient, counters, operators, functions))
+                raise EvaluationError(
+                    f"The term `{text}` of the observable has no value at {dict(store)}: {error}"
+                ) from None
         if not all(cmath.isfinite(value) for value in result.values()):
             raise EvaluationError(f"The observable `{self}` is too large a number at {dict(store)}.")
         return {operators: value for operators, value in result.items() if value}
+
+    def _selected(self, store: Mapping[str, int]) -> Iterable[tuple[Key, complex]]:
+        """The parts that are not zero because a counter has another value than they select."""
+        name, by_value, others = self._by_choice
+        return [*others, *by_value.get(store[name], ())] if name else others
+
+    @cached_property
+    def _by_choice(self) -> tuple[str, dict[int, list[tuple[Key, complex]]], list[tuple[Key, complex]]]:
+        """The parts by the value that they select of one counter; the others.
+
+        It is the counter selected most often. The weight of a derivative program has thousands of parts, and
+        a store selects few.
+        """
+        often = Counts(
+            function.index.name
+            for _, _, functions in self._parts
+            for function, _ in functions
+            if isinstance(function, Selection) and isinstance(function.index, Counter)
+        )
+        name = max(often, key=lambda name: (often[name], name), default="")
+        by_value: dict[int, list[tuple[Key, complex]]] = {}
+        others: list[tuple[Key, complex]] = []
+        for part in self._parts.items():
+            values = [f.value for f, _ in part[0][2] if isinstance(f, Selection) and f.index == Counter(name)]
+            (by_value.setdefault(values[0], []) if values else others).append(part)
+        return name, by_value, others
 
     def norm_bound(self, store: Mapping[str, int]) -> float:
         """Return an upper bound of the operator norm ‖O(σ)‖ at one store.
@@ -336,14 +387,21 @@ def _as_observable(value: object, sign: str) -> Observable:
 
 def _product(left: Observable, right: Observable) -> Observable:
     parts: dict[Key, complex] = {}
-    for (counters, operators), value in left._parts.items():
-        for (more_counters, more_operators), factor in right._parts.items():
+    for (counters, operators, functions), value in left._parts.items():
+        for (more_counters, more_operators, more_functions), factor in right._parts.items():
+            both = (
+                joined(functions, more_functions)
+                if functions and more_functions
+                else functions or more_functions
+            )
+            if both is None:
+                continue  # selections that exclude each other
             powers = dict(counters)
             for name, power in more_counters:
                 powers[name] = powers.get(name, 0) + power
-            joined = checked_degree(powers)
+            powered = checked_degree(powers)
             for weight, result in operator_product(operators, more_operators):
-                key = (joined, result)
+                key = (powered, result, both)
                 parts[key] = parts.get(key, 0j) + weight * (value * factor)
         if len(parts) > LARGEST_TERMS:
             raise ResourceError(f"The product of two observables has more than {LARGEST_TERMS} terms.")
@@ -367,10 +425,11 @@ def _stored(name: str, store: Mapping[str, int]) -> int:
 
 
 def _term_order(key: Key) -> tuple[object, ...]:
-    counters, operators = key
+    counters, operators, functions = key
     return (
         len(operators),
         [(name_key(qubit), letter) for qubit, letter in operators],
         sum(power for _, power in counters),
         [(name_key(name), power) for name, power in counters],
+        [order(function) for function in functions],
     )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from qdiff.lang.expr import Reciprocal
+from qdiff.lang.observable_functions import factor_text
+
 if TYPE_CHECKING:
     from qdiff.lang.observable_terms import Counters, Term
 
@@ -24,15 +27,22 @@ def observable_text(terms: Iterable[Term]) -> str:
 
 
 def term_text(term: Term) -> str:
-    """Return the text of one term: number, counters, operators."""
+    """Return the text of one term: number, counters, functions, operators, divisors."""
     factors = [counter_text(term.counters)] if term.counters else []
+    divisors = ""
+    for function, power in term.functions:
+        text = factor_text(function, power)
+        if isinstance(function, Reciprocal) and power == 1:
+            divisors += text[1:]  # "1/k" becomes "/k"
+        else:
+            factors.append(text)
     factors += [f"{letter}[{qubit}]" for qubit, letter in term.operators]
     number = _number_text(term.coefficient)
     if not factors:
-        return number
+        return number + divisors
     if number in ("1", "-1"):
-        return number[:-1] + "*".join(factors)
-    return "*".join([number, *factors])
+        return number[:-1] + "*".join(factors) + divisors
+    return "*".join([number, *factors]) + divisors
 
 
 def counter_text(counters: Counters) -> str:

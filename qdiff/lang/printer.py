@@ -16,7 +16,7 @@ from qdiff.lang.gate_printer import declaration_text
 from qdiff.lang.gates import known_gates, record
 
 INDENT = "    "
-DEEPEST_INDENT = 25  # a line nested deeper is not indented further: a text stays near its content's size
+DEEPEST_INDENT = 8  # a line nested deeper is not indented further: a text stays near its content's size
 
 
 def program_text(program: tree.Program) -> str:

@@ -80,9 +80,11 @@ def expectation(
         raise QdiffError(
             f"max_memory is a positive whole number of bytes, such as 4 << 30, not {max_memory!r}."
         )
-    engines = Engines(program, max_memory, engine)
-    if not isinstance(observable, list | tuple):
-        return Objective(program, Mean(observable_of(program, observable, qubits)), engines)
-    if not observable:
+    asked = observable if isinstance(observable, list | tuple) else [observable]
+    if not asked:
         raise QdiffError("The list of observables is empty.")
-    return VectorObjective(program, [observable_of(program, one, qubits) for one in observable], engines)
+    observables = [observable_of(program, one, qubits) for one in asked]
+    engines = Engines(program, max_memory, engine, observables)
+    if asked is observable:
+        return VectorObjective(program, observables, engines)
+    return Objective(program, Mean(observables[0]), engines)

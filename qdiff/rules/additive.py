@@ -21,13 +21,13 @@ from functools import cached_property
 from qdiff.errors import QdiffError, ResourceError
 from qdiff.lang.expr import Expr
 from qdiff.lang.observable import Observable, count
-from qdiff.lang.printer import program_text
 from qdiff.lang.tree import Program
 from qdiff.rules.additive_compile import Compiler
 from qdiff.rules.additive_joined import Joined, join
-from qdiff.rules.additive_parts import NOTHING, DerivedBlock, Maker
-from qdiff.rules.sites import checked_parameter
-from qdiff.rules.weights import recorded
+from qdiff.rules.additive_parts import DerivedBlock
+from qdiff.rules.printed import headed, printed
+from qdiff.rules.recording import Recorder
+from qdiff.rules.statements import NOTHING
 from qdiff.rules.workspace import Workspace
 
 
@@ -46,8 +46,7 @@ class Member:
     readout: Observable
 
     def __str__(self) -> str:
-        head = f"# counts {self.readout} * observable * ({self.coefficient})"
-        return f"{head}\n{program_text(self.program)}"
+        return printed([f"# counts {self.readout} * observable * ({self.coefficient})"], self.program)
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,10 +110,10 @@ class AdditiveDerivative:
         raise AssertionError("the counts add up")
 
     def _member(self, coefficient: Expr, index: int) -> Member:
-        maker = Maker(Workspace(self.source))
-        body = self._derived.member(coefficient, index, maker) or NOTHING
-        program = maker.workspace.completed(replace(self.source, body=body))
-        return Member(recorded(coefficient, maker.recorded), program, count(maker.workspace.hit))
+        record = Recorder(Workspace(self.source))
+        body = self._derived.member(coefficient, index, record) or NOTHING
+        program = record.workspace.completed(replace(self.source, body=body))
+        return Member(record.over(coefficient), program, count(record.workspace.hit))
 
     @cached_property
     def joined(self) -> Joined:
@@ -127,11 +126,12 @@ class AdditiveDerivative:
 
     def __str__(self) -> str:
         if not self.count:
-            why = "no run that comes to an end has an occurrence of it"
-            return f"# d/d{self.parameter}: exactly zero, {why}\n{self.joined}"
+            nowhere = f"no angle or probability depends on {self.parameter}"
+            why = "no run that comes to an end has an occurrence of it" if self.occurrences else nowhere
+            return headed([f"# d/d{self.parameter}: exactly zero, {why}"], str(self.joined))
         *others, last = self.rules_used
         by = f"{', '.join(others)} and {last}" if others else last
-        return f"# d/d{self.parameter} by {by}, additive\n{self.joined}"
+        return headed([f"# d/d{self.parameter} by {by}, additive"], str(self.joined))
 
     def __repr__(self) -> str:
         return f"AdditiveDerivative(parameter={self.parameter!r}, rule={self.rule!r}, count={self.count})"
@@ -153,7 +153,6 @@ def additive(program: Program, parameter: str, rule: str = "hadamard") -> Additi
         ParameterError: the parameter is unknown, an array, or occurs in a comparison.
         QdiffError: an unbounded loop with the parameter in it; no such rule; no rule for some gate.
     """
-    name = checked_parameter(program, parameter)
-    compiler = Compiler(program, name, rule)
+    compiler = Compiler(program, parameter, rule)
     derived = compiler.block(program.body)
-    return AdditiveDerivative(program, name, rule, compiler.rules_used, derived)
+    return AdditiveDerivative(program, parameter, rule, compiler.rules_used, derived)

@@ -15,7 +15,8 @@ from typing import TypeAlias, assert_never
 
 from qdiff.lang.expr import Expr
 from qdiff.lang.source import Position
-from qdiff.lang.tree import And, Block, Compare, Condition, Flip, If, Measured, Not, Or, Skip
+from qdiff.lang.tree import And, Block, Compare, Condition, Flip, If, Measured, Not, Or
+from qdiff.rules.statements import ABORT, NOTHING
 
 Decided: TypeAlias = Condition | bool
 
@@ -44,7 +45,7 @@ class GuardTerm:
             case _:
                 return then_aborts and otherwise_aborts
 
-    def block(self, then: Block, otherwise: Block, abort: Block) -> Block:
+    def block(self, then: Block, otherwise: Block) -> Block:
         """Return the term of `if B then … else … fi` for these branches."""
         left, needed = self.reached.after(self.value), self.reached.before()
         if isinstance(left, bool):
@@ -54,13 +55,12 @@ class GuardTerm:
         if not needed:
             return chosen
         first = needed[0] if len(needed) == 1 else And(needed)
-        return (conditional(first, chosen, abort, self.reached.flip.pos),)
+        return (conditional(first, chosen, ABORT, self.reached.flip.pos),)
 
 
 def conditional(condition: Condition, then: Block, otherwise: Block, pos: Position | None) -> If:
     """Return `if … then … else … fi` in normal form; a branch may be empty."""
-    skips = len(otherwise) == 1 and isinstance(otherwise[0], Skip)
-    return If(condition, then or (Skip(),), () if skips else otherwise, pos=pos)
+    return If(condition, then or NOTHING, () if otherwise == NOTHING else otherwise, pos=pos)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from qdiff.errors import QdiffError, ResourceError
-from qdiff.lang.expr import Counter, Expr, number
+from qdiff.lang.expr import Expr
 from qdiff.lang.observable import Observable, count
-from qdiff.lang.printer import program_text
-from qdiff.lang.tree import Abort, Assign, Compare, If, Or, Program, Statement
-from qdiff.rules.additive_parts import ABORT, NOTHING, DerivedBlock, Maker
-from qdiff.rules.weights import recorded
+from qdiff.lang.tree import If, Or, Program, Statement
+from qdiff.rules.additive_parts import DerivedBlock
+from qdiff.rules.printed import printed
+from qdiff.rules.recording import Recorder
+from qdiff.rules.statements import ABORT, NOTHING, compare, started
 from qdiff.rules.workspace import Workspace
 
 MOST_JOINED = 10_000
@@ -44,8 +45,7 @@ class Joined:
         """Return the program with one member selected, from 1, so that it has no input."""
         if not 1 <= member <= self.count:
             raise QdiffError(f"Members are numbered from 1 to {self.count}, got {member}.")
-        first = Assign(self.selected, number(member))
-        return replace(self.program, body=(first, *self.program.body))
+        return started(self.program, {self.selected: member})
 
     def __str__(self) -> str:
         lines: list[str] = []
@@ -60,7 +60,7 @@ class Joined:
             which = f"{first}" if many == 1 else f"{first} .. {last}"
             lines.append(f"# {self.selected} = {which}: {coefficient}")
             first = last + 1
-        return "\n".join([*lines, program_text(self.program)])
+        return printed(lines, self.program)
 
 
 def join(source: Program, derived: DerivedBlock, members: int) -> Joined:
@@ -74,16 +74,14 @@ def join(source: Program, derived: DerivedBlock, members: int) -> Joined:
             f"The derivative has {members} programs; at most {MOST_JOINED} are joined to one. "
             "Count them, or take them one by one, as in `derivative[0]`."
         )
-    maker = Maker(Workspace(source))
-    selected = Counter(maker.workspace.counter("member"))
-    body: list[Statement] = [Abort()]
-    if members:
-        outside = Or((Compare(selected, "<", number(1)), Compare(selected, ">", number(members))))
-        body = [If(outside, ABORT)]
+    record = Recorder(Workspace(source))
+    selected = record.workspace.counter("member")
+    outside = Or((compare(selected, "<", 1), compare(selected, ">", members)))
+    body: list[Statement] = [If(outside, ABORT)] if members else [*ABORT]
     for coefficient, many in derived.counts.items():
         for index in range(many):
-            block = derived.member(coefficient, index, maker) or NOTHING
-            body.append(If(Compare(selected, "=", number(len(body))), block))
-    coefficients = tuple([(many, recorded(c, maker.recorded)) for c, many in derived.counts.items()])
-    program = maker.workspace.completed(replace(source, body=tuple(body)))
-    return Joined(program, selected.name, count(maker.workspace.hit), coefficients)
+            block = derived.member(coefficient, index, record) or NOTHING
+            body.append(If(compare(selected, "=", len(body)), block))
+    coefficients = tuple([(many, record.over(c)) for c, many in derived.counts.items()])
+    program = record.workspace.completed(replace(source, body=tuple(body)))
+    return Joined(program, selected, count(record.workspace.hit), coefficients)

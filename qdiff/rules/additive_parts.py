@@ -24,58 +24,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from qdiff.lang.expr import ONE, ZERO, Counter, Expr, add, number
-from qdiff.lang.tree import Abort, Assign, Block, Case, Compare, If, Skip, Statement, While
+from qdiff.lang.expr import ONE, ZERO, Counter, Expr, add
+from qdiff.lang.tree import Assign, Block, Case, If, Statement, While
 from qdiff.rules.additive_guards import GuardTerm, conditional
-from qdiff.rules.primitive import Kind, Primitive, argument
-from qdiff.rules.term import Rule
-from qdiff.rules.workspace import Workspace
-
-ABORT: Block = (Abort(),)
-NOTHING: Block = (Skip(),)
+from qdiff.rules.recording import Recorder
+from qdiff.rules.sites import Site
+from qdiff.rules.statements import ABORT, NOTHING, compare
 
 Counts: TypeAlias = Mapping[Expr, int]  # coefficient → number of members
 
 
-class Maker:
-    """What the statements of one member need: new names, and notes of the counters that are read.
-
-    Args:
-        workspace: gives the names.
-    """
-
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
-        self.recorded: dict[str, str] = {}  # counter → the one that holds its value at the replaced place
-
-    def noted(self, coefficient: Expr) -> Block:
-        """Return statements that record the counters which a coefficient reads."""
-        for name in sorted(coefficient.counters()):
-            if name not in self.recorded:
-                base = f"at_{name.replace('[', '_').rstrip(']')}"
-                self.recorded[name] = self.workspace.counter(base)
-        return tuple([Assign(self.recorded[name], Counter(name)) for name in sorted(coefficient.counters())])
-
-    def unsigned(self) -> Block:
-        """Return the statement that marks a run in which something without a sign was replaced."""
-        return (Assign(self.workspace.hit, ONE),)
-
-    @cached_property
-    def passes(self) -> str:
-        """The counter of passes that a loop makes before the replaced one."""
-        return self.workspace.counter("passes")
-
-
 # --- Parts of a block ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Site:
-    """A primitive that depends on the parameter, with the rule that replaces it."""
-
-    primitive: Primitive
-    kind: Kind
-    rule: Rule
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +55,11 @@ class Replaced:
     def counts(self) -> Counts:
         return {coefficient: len(terms) for coefficient, terms in self.terms.items()}
 
-    def member(self, coefficient: Expr, index: int, maker: Maker) -> Block:
+    def member(self, coefficient: Expr, index: int, record: Recorder) -> Block:
         i, j = self.terms[coefficient][index]
-        site = self.sites[i]
-        found = site.rule.terms(site.primitive, site.kind, argument(site.primitive), maker.workspace)[j]
-        marked = () if found.signed else maker.unsigned()
-        return (*self.before[i], *maker.noted(coefficient), *marked, *found.block, *self.after[i])
+        replacement = self.sites[i].replacements(record.workspace)[j]
+        noted = record.noted(coefficient.counters())
+        return (*self.before[i], *noted, *replacement, *self.after[i])
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,7 +144,7 @@ class DerivedBlock:
                 ends.append(many + (ends[-1] if ends else 0))
         return found
 
-    def member(self, coefficient: Expr, index: int, maker: Maker) -> Block:
+    def member(self, coefficient: Expr, index: int, record: Recorder) -> Block:
         """Return one member; one Python frame a level of nesting.
 
         Args:
@@ -200,18 +158,18 @@ class DerivedBlock:
         replaced: Block
         match part:
             case Replaced():
-                replaced = part.member(coefficient, index, maker)
+                replaced = part.member(coefficient, index, record)
             case Branching(statement=statement, branches=branches, guard=guard):
                 forced = guard.get(coefficient, ())
                 if index < len(forced):
                     assert isinstance(statement, If)
-                    replaced = _forced(forced[index], statement.then, statement.otherwise, maker)
+                    replaced = _forced(forced[index], statement.then, statement.otherwise, record)
                 else:
                     index -= len(forced)
                     blocks: list[Block] = []
                     for branch in branches:
                         if index < branch.counts.get(coefficient, 0):
-                            blocks.append(branch.member(coefficient, index, maker))
+                            blocks.append(branch.member(coefficient, index, record))
                         else:
                             blocks.append(ABORT)
                     replaced = (_with_blocks(statement, blocks),)
@@ -227,16 +185,17 @@ class DerivedBlock:
                     forced = part.last_guard[coefficient]
                 if last or index < len(forced):
                     then = (*loop.body, *(_loop(loop, left) if left else ABORT))
-                    replaced = _forced(forced[index], then, (), maker)
+                    replaced = _forced(forced[index], then, (), record)
                 else:
-                    inner = body.member(coefficient, index - len(forced), maker)
+                    inner = body.member(coefficient, index - len(forced), record)
                     replaced = (conditional(loop.condition, inner, ABORT, loop.pos), *_loop(loop, left))
-                replaced = (*_passes(loop, done, maker), *replaced)
+                replaced = (*_passes(loop, done, record), *replaced)
         return (*self.statements[:place], *replaced, *self.statements[place + 1 :])
 
 
-def _forced(term: GuardTerm, then: Block, otherwise: Block, maker: Maker) -> Block:
-    return (*maker.noted(term.coefficient), *maker.unsigned(), *term.block(then, otherwise, ABORT))
+def _forced(term: GuardTerm, then: Block, otherwise: Block, record: Recorder) -> Block:
+    noted = record.noted(term.coefficient.counters())
+    return (*noted, Assign(record.workspace.hit, ONE), *term.block(then, otherwise))
 
 
 def _with_blocks(statement: If | Case, blocks: Sequence[Block]) -> Statement:
@@ -256,15 +215,15 @@ def _loop(loop: While, bound: int) -> Block:
     return (While(loop.condition, loop.body, bound, pos=loop.pos),)
 
 
-def _passes(loop: While, number_of_passes: int, maker: Maker) -> Block:
+def _passes(loop: While, number_of_passes: int, record: Recorder) -> Block:
     """Statements that make exactly so many passes; a run whose condition is false before aborts."""
     one: Block = (If(loop.condition, loop.body, ABORT, pos=loop.pos),)
     if number_of_passes < 2:
         return one * number_of_passes
-    passes = Counter(maker.passes)
-    step = Assign(maker.passes, add(passes, ONE))
-    repeated = While(Compare(passes, "<", number(number_of_passes)), (*one, step), number_of_passes + 1)
-    return (Assign(maker.passes, ZERO), repeated)
+    passes = record.workspace.passes
+    step = Assign(passes, add(Counter(passes), ONE))
+    repeated = While(compare(passes, "<", number_of_passes), (*one, step), number_of_passes + 1)
+    return (Assign(passes, ZERO), repeated)
 
 
 # --- Counts -------------------------------------------------------------------------------------

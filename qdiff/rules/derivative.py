@@ -9,10 +9,13 @@ from typing import overload
 from qdiff.errors import ParameterError, QdiffError
 from qdiff.lang.tree import Program
 from qdiff.rules.family import Family, family
+from qdiff.rules.finding import Finder
+from qdiff.rules.printed import headed
+from qdiff.rules.registry import DEFAULT_RULE
 from qdiff.rules.second_order import SecondDerivativeProgram, differentiate_twice
 from qdiff.rules.self_contained import SHAPES, Law, SelfContained, self_contained
 from qdiff.rules.single import DerivativeTerm
-from qdiff.rules.sites import Site, find_sites
+from qdiff.rules.sites import Site
 from qdiff.rules.tangent import Tangent, tangent
 
 
@@ -78,21 +81,23 @@ class DerivativeProgram:
     def __str__(self) -> str:
         head = f"# d/d{self.parameter} by {self.rule}"
         if not self.sites:
-            return f"{head}: exactly zero, {self.parameter} occurs nowhere\n"
+            return f"{head}: exactly zero, no angle or probability depends on {self.parameter}\n"
         sites = [f"# site {site.number}: {site}" for site in self.sites]
-        return "\n".join([head, *sites, str(self.family)])
+        return headed([head, *sites], str(self.family))
 
 
 @overload
-def differentiate(program: Program, wrt: str, rule: str = "shift") -> DerivativeProgram: ...
+def differentiate(program: Program, wrt: str, rule: str = ...) -> DerivativeProgram: ...
 
 
 @overload
-def differentiate(program: Program, wrt: tuple[str, str], rule: str = "shift") -> SecondDerivativeProgram: ...
+def differentiate(
+    program: Program, wrt: tuple[str, str], rule: str = DEFAULT_RULE
+) -> SecondDerivativeProgram: ...
 
 
 def differentiate(
-    program: Program, wrt: str | tuple[str, str], rule: str = "shift"
+    program: Program, wrt: str | tuple[str, str], rule: str = DEFAULT_RULE
 ) -> DerivativeProgram | SecondDerivativeProgram:
     """Differentiate a program as a program: what its derivative is can be run, printed and counted.
 
@@ -111,7 +116,8 @@ def differentiate(
 
     Returns:
         The derivative: `.sites`, `.terms`, `.family`, `.self_contained()`, `.tangent`; `str()` prints it.
-        A parameter that occurs nowhere has no sites: its derivative is exactly zero.
+        A parameter that occurs nowhere, or cancels as in `Ry(t - t)`, has no sites: its derivative is
+        exactly zero.
 
     Raises:
         ParameterError: the parameter is unknown, an array, or occurs in a comparison.
@@ -123,7 +129,7 @@ def differentiate(
     if not isinstance(program, Program):
         raise QdiffError(f"A program is differentiated, such as qd.parse(text), not {program!r}.")
     if isinstance(wrt, str):
-        return DerivativeProgram(program, wrt, rule, find_sites(program, wrt, rule))
+        return DerivativeProgram(program, wrt, rule, Finder(program, (wrt,), rule).sites())
     if isinstance(wrt, list | tuple) and len(wrt) == 2 and all(isinstance(name, str) for name in wrt):
         first, second = wrt
         return differentiate_twice(program, first, second, rule)

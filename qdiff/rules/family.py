@@ -11,14 +11,17 @@ Source: Fang, Ying and Wu, "Differentiable quantum programming with unbounded lo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from qdiff.errors import QdiffError
-from qdiff.lang.expr import ONE, ZERO, Counter, Expr, add, multiply, number
-from qdiff.lang.printer import program_text
-from qdiff.lang.tree import Assign, Block, Compare, If, Program, Statement
+from qdiff.lang.expr import ONE, ZERO, Counter, Expr, multiply, number
+from qdiff.lang.observable import Observable
+from qdiff.lang.tree import Assign, Block, If, Program, Statement
+from qdiff.rules.printed import printed
+from qdiff.rules.recording import Recorder
 from qdiff.rules.sites import Site, replaced_at
-from qdiff.rules.weights import Weights, recorded
+from qdiff.rules.statements import compare, count_down, started
+from qdiff.rules.weights import Weights, site_weights
 from qdiff.rules.workspace import Workspace
 
 
@@ -28,16 +31,15 @@ class Family:
 
     Attributes:
         program: the program; without inputs (k = 0) it does what the original does.
-        occurrence, term: the counters k (from 1) and j (from 0), given as start values.
-        terms: the largest number of terms at a site: j < terms; None where a rule has infinitely many,
-            and j may be any integer.
-        weights: what a run counts.
+        inputs: the counters k (from 1) and j (from 0), given as start values.
+        most_terms: the largest number of terms at a site: j < most_terms; None where a rule has
+            infinitely many, and j may be any integer.
+        weights: what a run counts, for `readout`.
     """
 
     program: Program
-    occurrence: str
-    term: str
-    terms: int | None
+    inputs: tuple[str, str]
+    most_terms: int | None
     weights: Weights
 
     def at(self, occurrence: int, term: int) -> Program:
@@ -53,85 +55,61 @@ class Family:
         """
         if type(occurrence) is not int or type(term) is not int:
             raise QdiffError(f"Occurrence and term are integers, got {occurrence!r} and {term!r}.")
-        if not 1 <= occurrence < 2**63 or (self.terms is not None and not 0 <= term < self.terms):
-            of_terms = "" if self.terms is None else f" and terms 0 .. {self.terms - 1}"
+        most = self.most_terms
+        if not 1 <= occurrence < 2**63 or (most is not None and not 0 <= term < most):
+            of_terms = "" if most is None else f" and terms 0 .. {most - 1}"
             raise QdiffError(f"Occurrences are numbered from 1{of_terms}, got {occurrence} and {term}.")
-        inputs = (Assign(self.occurrence, number(occurrence)), Assign(self.term, number(term)))
-        return replace(self.program, body=(*inputs, *self.program.body))
+        return started(self.program, dict(zip(self.inputs, (occurrence, term), strict=True)))
+
+    def readout(self, params: object = None) -> Observable:
+        """Return the factor of the observable: the coefficient, or 0 on runs in which nothing was replaced.
+
+        Args:
+            params: the value of every parameter, in any form that an expectation takes; None where no
+                coefficient depends on one.
+
+        Raises:
+            ParameterError: a value is missing, or is none.
+            EvaluationError: a coefficient without a value, such as the slope of `sqrt` at 0.
+        """
+        return self.weights(params)
 
     def __str__(self) -> str:
-        head = [
-            f"# Inputs: start values of {self.occurrence} (which occurrence is replaced, from 1) and "
-            f"{self.term} (by which term, from 0).",
-            f"# A run counts {self.weights.hit} * observable * coefficient (0 where nothing was replaced):",
-            *self.weights.lines(),
-        ]
-        return "\n".join(head) + "\n" + program_text(self.program)
+        k, j = self.inputs
+        head = (
+            f"# Inputs: start values of {k} (which occurrence is replaced, from 1) and "
+            f"{j} (by which term, from 0)."
+        )
+        return printed([head, *self.weights.lines()], self.program)
 
 
 def family(program: Program, sites: Sequence[Site]) -> Family:
     """Return the family of derivative programs of some sites; they are in printed order."""
     workspace = Workspace(program)
-    occurrence, term = workspace.counter("k"), workspace.counter("j")
-    record = Recorder(sites, workspace)
-    count_down = If(_compare(occurrence, ">", 1), (_set(occurrence, add(Counter(occurrence), number(-1))),))
+    k, j, which = (workspace.counter(name) for name in ("k", "j", "site"))
+    record = Recorder(workspace)
 
     def members(site: Site, same: Block) -> Block:
-        choices: list[Statement] = [_set(occurrence, ZERO), *record.at(site)]
-        if site.rule_used.infinite:
-            _, block = site.rule_used.entry(site.primitive, site.kind, Counter(term))
-            choices += [_set(workspace.hit, ONE), *block]
+        chosen = Assign(k, ZERO), Assign(which, number(site.number)), *record.noted(site.read)
+        picked: list[Statement] = []
+        if site.rule.infinite:
+            _, block = site.rule.entry(site.primitive, site.kind, Counter(j))
+            picked += [Assign(workspace.hit, ONE), *block]
         else:
-            choices += [If(_compare(term, "=", j), block) for j, block in enumerate(record.blocks(site))]
-        return (If(_compare(occurrence, "=", 1), tuple(choices), (count_down, *same)),)
+            blocks = site.replacements(workspace)
+            picked += [If(compare(j, "=", term), block) for term, block in enumerate(blocks)]
+        return (If(compare(k, "=", 1), (*chosen, *picked), (count_down(k), *same)),)
 
     made = replaced_at(program, sites, members, workspace)
-    coefficients = tuple([_coefficients(site, record, Counter(term)) for site in sites])
-    weights = Weights(made.counters, record.site, term, workspace.hit, coefficients)
+    coefficients = tuple([_coefficients(site, record, Counter(j)) for site in sites])
+    weights = site_weights(made, which, j, workspace.hit, coefficients)
     finite = [c for c in coefficients if not isinstance(c, Expr)]
-    terms = max(map(len, finite), default=0) if len(finite) == len(coefficients) else None
-    return Family(made, occurrence, term, terms, weights)
+    most_terms = max(map(len, finite), default=0) if len(finite) == len(coefficients) else None
+    return Family(made, (k, j), most_terms, weights)
 
 
 def _coefficients(site: Site, record: Recorder, term: Counter) -> tuple[Expr, ...] | Expr:
-    if not site.rule_used.infinite:
-        return record.coefficients(site)
-    coefficient, _ = site.rule_used.entry(site.primitive, site.kind, term)
-    return multiply(coefficient, recorded(site.slope, record.names))
-
-
-class Recorder:
-    """The statements at a replaced site that note which it was, and the counters its coefficients read."""
-
-    def __init__(self, sites: Sequence[Site], workspace: Workspace) -> None:
-        self.workspace = workspace
-        self.site = workspace.counter("site")
-        self.names: dict[str, str] = {}
-        for site in sites:
-            for name in site.read:
-                if name not in self.names:
-                    self.names[name] = workspace.counter(f"at_{name.replace('[', '_').rstrip(']')}")
-
-    def at(self, site: Site) -> Block:
-        """Return the statements that record a site and what its coefficients read."""
-        noted = [Assign(self.names[name], Counter(name)) for name in site.read]
-        return (Assign(self.site, number(site.number)), *noted)
-
-    def blocks(self, site: Site) -> list[Block]:
-        """Return what runs for each term, the sign of the run included."""
-        blocks = site.rule_used.blocks(site.primitive, site.kind, self.workspace)
-        if site.rule_used.signed:
-            return list(blocks)
-        return [(Assign(self.workspace.hit, ONE), *block) for block in blocks]
-
-    def coefficients(self, site: Site) -> tuple[Expr, ...]:
-        """Return the coefficients over recorded counters."""
-        return tuple([recorded(c, self.names) for c in site.coefficients]) if site.read else site.coefficients
-
-
-def _set(counter: str, value: Expr) -> Assign:
-    return Assign(counter, value)
-
-
-def _compare(counter: str, operator: str, value: int) -> Compare:
-    return Compare(Counter(counter), operator, number(value))
+    if not site.rule.infinite:
+        return tuple([record.over(c) for c in site.coefficients]) if site.read else site.coefficients
+    coefficient, _ = site.rule.entry(site.primitive, site.kind, term)
+    return multiply(coefficient, record.over(site.slope))

@@ -41,6 +41,11 @@ class Hadamard(Rule):
     name = "hadamard"
     summary = "one term with one ancilla, measured at once, for rotations exp(-i a G/2) with G² = I"
     formula = "dE/da = z·(gate, then gate(π) where an ancilla in |+> is 1), z = ±1 the ancilla's X outcome"
+    details = (
+        "The ancilla is measured at once in the X basis, and its sign multiplies the result of the run. "
+        "For G² = I without controls. L1 = 1, one extra qubit."
+    )
+    source = "Zhu, Hung, Chakrabarti and Wu (2020)"
 
     def refusal(self, kind: Kind) -> str:
         if not isinstance(kind, GateKind):
@@ -113,6 +118,13 @@ class Commutator(Rule):
     name = "commutator"
     summary = "two terms with as many ancillas as the gate's support, for every generator"
     formula = "dE/da = λ/sin 2α [gate after e^{-iα SWAP} - gate after e^{+iα SWAP}], α = π/4, ancillas in σ"
+    details = (
+        "The mixed state is σ = (G/2 - g_min)/λ, λ = tr(G/2) - d·g_min, or from the largest eigenvalue "
+        f"with the opposite sign, whichever λ is smaller. For every generator of up to {LARGEST_SUPPORT} "
+        "qubits, controls included; a Pauli string is first brought to one qubit. L1 = 2λ; as many extra "
+        "qubits as the support of G, and one more beyond one."
+    )
+    source = "Fang, Ying and Wu (2023)"
 
     def refusal(self, kind: Kind) -> str:
         if not isinstance(kind, GateKind):

@@ -26,7 +26,8 @@ class ForcedFlip(Rule):
 
     name = "flip"
     summary = "two terms for flip: forced true, forced false"
-    formula = "d/dp = (forced true) - (forced false)"
+    formula = "dE/dp = (forced true) - (forced false)"
+    details = "L1 = 2."
 
     def refusal(self, kind: Kind) -> str:
         return "" if isinstance(kind, FlipKind) else "it is no `flip`"
@@ -47,7 +48,8 @@ class Mixture(Rule):
 
     name = "mixture"
     summary = "two terms for channels that are a mixture: with certainty, and not at all"
-    formula = "d/dp = E1 - E0"
+    formula = "dE/dp = E1 - E0"
+    details = "For `dephase` and `depolarize`. L1 = 2."
 
     def refusal(self, kind: Kind) -> str:
         mixed = isinstance(kind, ChannelKind) and kind.record.mixture
@@ -70,7 +72,8 @@ class Damping(Rule):
 
     name = "damping"
     summary = "three terms for amplitude damping: reset, nothing, Z"
-    formula = "d/dγ = (reset) - (1/2 + 1/4s)·(nothing) - (1/2 - 1/4s)·(Z), s = √(1-γ)"
+    formula = "dE/dγ = (reset) - (1/2 + 1/4s)·(nothing) - (1/2 - 1/4s)·(Z), s = √(1-γ)"
+    details = "L1 = 2 for s ≥ 1/2, else 1 + 1/2s; there is no derivative at γ = 1."
 
     def refusal(self, kind: Kind) -> str:
         return "" if isinstance(kind, ChannelKind) and kind.name == "damp" else "it is no amplitude damping"

@@ -8,25 +8,28 @@ where F_j depends on a through gates in its block, which the same rule different
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from qdiff.lang.expr import Counter, Expr, Parameter, is_number, multiply
 from qdiff.lang.tree import Assign, Block, Gate, Statement
 from qdiff.rules.primitive import GateKind, Kind, Primitive, kind_of
-
-if TYPE_CHECKING:
-    from qdiff.rules.term import Rule, Term
-    from qdiff.rules.workspace import Workspace
+from qdiff.rules.term import Rule, Term
+from qdiff.rules.workspace import Workspace
 
 PLACEHOLDER = "argument of the primitive"  # no parameter can be declared under this name
+
+
+def second_terms(
+    rule: Rule, primitive: Primitive, kind: Kind, argument: Expr, workspace: Workspace
+) -> tuple[Term, ...]:
+    """Return the terms of d²E_a/da² by a rule at one primitive: its own, or those of the rule twice."""
+    own = rule.second(primitive, kind, argument, workspace)
+    return applied_twice(rule, primitive, kind, argument, workspace) if own is None else own
 
 
 def applied_twice(
     rule: Rule, primitive: Primitive, kind: Kind, argument: Expr, workspace: Workspace
 ) -> tuple[Term, ...]:
-    """Return the terms of d²E_a/da² by a rule at one primitive."""
-    from qdiff.rules.term import Term
-
+    """Return the terms of d²E_a/da² by a rule applied to its own terms."""
     here = Parameter(PLACEHOLDER)
     found: list[Term] = []
     for term in rule.terms(_with_argument(primitive, here), kind, here, workspace):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from qdiff.errors import QdiffError
-from qdiff.lang.expr import ONE, ZERO, Counter, Expr, add, number
-from qdiff.lang.printer import program_text
+from qdiff.lang.expr import ONE, ZERO, Expr, number
+from qdiff.lang.observable import Observable
 from qdiff.lang.tree import And, Assign, Block, Condition, If, Program, Statement
-from qdiff.rules.pairs import Choice, Choices, PairSite, compare, run
+from qdiff.rules.pairs import Choice, Choices, PairSite, run
+from qdiff.rules.printed import printed
+from qdiff.rules.recording import Recorder
 from qdiff.rules.sites import Site, replaced_at
-from qdiff.rules.weights import recorded
+from qdiff.rules.statements import compare, count_down, started
+from qdiff.rules.weights import Case, Weights
 from qdiff.rules.workspace import Workspace
 
 
@@ -58,38 +61,30 @@ class PairFamily:
                 f"one occurrence that is replaced for both parameters (k = l) has j up to {both} and i = 0. "
                 f"Got (k, j, l, i) = {(k, j, l, i)}."
             )
-        given = tuple(
-            [Assign(name, number(value)) for name, value in zip(self.inputs, (k, j, l, i), strict=True)]
-        )
-        return replace(self.program, body=(*given, *self.program.body))
+        return started(self.program, dict(zip(self.inputs, (k, j, l, i), strict=True)))
 
-    def weight(self, store: dict[str, int], params: dict[str, float]) -> float:
-        """Return what a run counts: c_j ∂a_k/∂θ_a · c_i ∂a_l/∂θ_b, times both signs.
-
-        Where one occurrence was replaced for both parameters it is the coefficient of that choice.
+    def readout(self, params: object = None) -> Observable:
+        """Return the factor of the observable: the coefficients, or 0 on runs that missed one of the two.
 
         Args:
-            store: the value of every counter at the end of the run.
-            params: the value of every parameter.
-
-        Returns:
-            The factor of the observable; 0 where one of the two occurrences was not reached.
+            params: the value of every parameter, in any form that an expectation takes; None where no
+                coefficient depends on one.
 
         Raises:
+            ParameterError: a value is missing, or is none.
             EvaluationError: a coefficient without a value, such as the slope of `sqrt` at 0.
         """
-        one, other = (store[name] for name in self.recorded_sites)
-        sign = store[self.hits[0]] * store[self.hits[1]]
-        if not (one and other and sign):
-            return 0.0
-        j, i = store[self.inputs[1]], store[self.inputs[3]]
-        if store[self.same]:
-            return sign * _value(self.both[one - 1], j, store, params)
-        return (
-            sign
-            * _value(self.first[one - 1], j, store, params)
-            * _value(self.second[other - 1], i, store, params)
-        )
+        return self.weights(params)
+
+    @property
+    def weights(self) -> Weights:
+        """What a run counts: c_j ∂a_k/∂θ_a · c_i ∂a_l/∂θ_b, or the coefficient of one occurrence for both."""
+        _, j, _, i = self.inputs
+        one, other = self.recorded_sites
+        first = _cases(self.first, one, j, (self.same, 0))
+        second = _cases(self.second, other, i)
+        both = _cases(self.both, one, j, (self.same, 1))
+        return Weights(self.program, self.hits, ((first, second), (both,)))
 
     def __str__(self) -> str:
         k, j, l, i = self.inputs  # noqa: E741
@@ -109,7 +104,7 @@ class PairFamily:
                 for s, some in enumerate(table, 1)
                 for c, coefficient in enumerate(some)
             ]
-        return "\n".join(head) + "\n" + program_text(self.program)
+        return printed(head, self.program)
 
 
 def pair_family(program: Program, pairs: Sequence[PairSite]) -> PairFamily:
@@ -121,20 +116,13 @@ def pair_family(program: Program, pairs: Sequence[PairSite]) -> PairFamily:
     named = workspace.counter("site_k"), workspace.counter("site_l")
     same_one = workspace.counter("same")
     choices = [Choices.at(pair, workspace) for pair in pairs]
-    names: list[dict[str, str]] = [{}, {}]
-    for side, letter in enumerate(("k", "l")):
-        for some in choices:
-            for counter in sorted(some.read):
-                if counter not in names[side]:
-                    flat = counter.replace("[", "_").rstrip("]")
-                    names[side][counter] = workspace.counter(f"at_{letter}_{flat}")
+    records = Recorder(workspace, "at_k"), Recorder(workspace, "at_l")
 
     def noted(at: int, *sides: int) -> list[Statement]:
         out: list[Statement] = []
         for side in sides:
-            out.append(Assign(inputs[2 * side], ZERO))
-            out.append(Assign(named[side], number(at + 1)))
-            out += [Assign(names[side][c], Counter(c)) for c in sorted(choices[at].read)]
+            out += [Assign(inputs[2 * side], ZERO), Assign(named[side], number(at + 1))]
+            out += records[side].noted(choices[at].read)
         return out
 
     def picked(of: Sequence[Choice], which: str, *kept: str) -> list[Statement]:
@@ -145,16 +133,16 @@ def pair_family(program: Program, pairs: Sequence[PairSite]) -> PairFamily:
         some = choices[at]
         is_k, is_l = compare(k, "=", 1), compare(l, "=", 1)
         twice = (*noted(at, 0, 1), Assign(same_one, ONE), *picked(some.both, j, *signs))
-        first = (_down(l), *noted(at, 0), *picked(some.first, j, signs[0]))
-        second = (_down(k), *noted(at, 1), *picked(some.second, i, signs[1]))
-        neither = (_down(k), _down(l), *same)
+        first = (count_down(l), *noted(at, 0), *picked(some.first, j, signs[0]))
+        second = (count_down(k), *noted(at, 1), *picked(some.second, i, signs[1]))
+        neither = (count_down(k), count_down(l), *same)
         both: Condition = And((is_k, is_l))
         return (If(both, twice, (If(is_k, first, (If(is_l, second, neither),)),)),)
 
     made = replaced_at(program, [pair.site for pair in pairs], members, workspace)
 
     def table(side: int, of: Callable[[Choices], tuple[Choice, ...]]) -> tuple[tuple[Expr, ...], ...]:
-        return tuple([tuple([recorded(c.coefficient, names[side]) for c in of(some)]) for some in choices])
+        return tuple([tuple([records[side].over(c.coefficient) for c in of(some)]) for some in choices])
 
     return PairFamily(
         made,
@@ -168,14 +156,19 @@ def pair_family(program: Program, pairs: Sequence[PairSite]) -> PairFamily:
     )
 
 
-def _down(counter: str) -> Statement:
-    return If(compare(counter, ">", 1), (Assign(counter, add(Counter(counter), number(-1))),))
-
-
 def _last(table: Sequence[Sequence[Expr]]) -> int:
     """The last choice there is at some site; 0 where there is none, which changes nothing."""
     return max([0, *(len(some) - 1 for some in table)])
 
 
-def _value(table: Sequence[Expr], choice: int, store: dict[str, int], params: dict[str, float]) -> float:
-    return float(table[choice].evaluate(params, store)) if 0 <= choice < len(table) else 0.0
+def _cases(
+    table: Sequence[Sequence[Expr]], site: str, choice: str, *where: tuple[str, int]
+) -> tuple[Case, ...]:
+    """The cases of a table: coefficients for each site, from 1, and choice, from 0."""
+    return tuple(
+        [
+            Case(((site, s), (choice, c), *where), coefficient)
+            for s, some in enumerate(table, 1)
+            for c, coefficient in enumerate(some)
+        ]
+    )

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from qdiff.lang.expr import Expr, Parameter, multiply
 from qdiff.lang.observable import Observable, count
-from qdiff.lang.printer import program_text
 from qdiff.lang.tree import And, Block, If, Program
-from qdiff.rules.pairs import Choice, Choices, PairSite, compare, run
+from qdiff.rules.offers import Printable, offered
+from qdiff.rules.pairs import Choice, Choices, PairSite, run
+from qdiff.rules.printed import printed
 from qdiff.rules.sites import Site, replaced_at
-from qdiff.rules.tangent import evaluated, offered, printable
+from qdiff.rules.statements import compare
 from qdiff.rules.workspace import Workspace
 
 Offer = tuple[Expr, Block]
@@ -37,10 +38,8 @@ class PairTangent:
 
     def __str__(self) -> str:
         one, other = self.parameters
-        return (
-            f"# The derivative of E[{self.readout} * observable] by {one} and {other}, both 0.\n"
-            + program_text(self.program)
-        )
+        head = f"# The derivative of E[{self.readout} * observable] by {one} and {other}, both 0."
+        return printed([head], self.program)
 
 
 def pair_tangent(program: Program, pairs: Sequence[PairSite]) -> PairTangent:
@@ -49,24 +48,20 @@ def pair_tangent(program: Program, pairs: Sequence[PairSite]) -> PairTangent:
     one, other = workspace.parameter("eps"), workspace.parameter("eta")
     signs = workspace.counter("hit_k"), workspace.counter("hit_l")
 
-    def offers(of: Sequence[Choice], scale: Expr, known: dict[Expr, str], *kept: str) -> list[Offer]:
-        return [
-            (multiply(scale, printable(c.coefficient, known, workspace)), run(c, workspace, *kept))
-            for c in of
-        ]
+    def offers(of: Sequence[Choice], scale: Expr, printable: Printable, *kept: str) -> list[Offer]:
+        return [(multiply(scale, printable(c.coefficient)), run(c, workspace, *kept)) for c in of]
 
     def chosen(site: Site, same: Block) -> Block:
         some = Choices.at(pairs[site.number - 1], workspace)
         a, b = Parameter(one), Parameter(other)
-        known: dict[Expr, str] = {}
+        known = Printable(workspace)
         no_k, no_l = (compare(sign, "=", 0) for sign in signs)
         both = offers(some.both, multiply(a, b), known, *signs)
         first, second = offers(some.first, a, known, signs[0]), offers(some.second, b, known, signs[1])
-        steps = tuple([step for node, name in known.items() for step in evaluated(node, name)])
         anything = offered([*both, *first, *second], And((no_k, no_l)), same)
         inner: Block = (If(no_l, anything, offered(first, no_k, same)),)
         outer: Block = (If(no_l, offered(second, no_l, same), same),)
-        return (*steps, If(no_k, inner, outer))
+        return (*known.evaluated(), If(no_k, inner, outer))
 
     made = replaced_at(program, [pair.site for pair in pairs], chosen, workspace)
     return PairTangent(made, (one, other), count(signs[0]) * count(signs[1]))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qdiff.lang.expr import ONE, Counter, Expr, is_number, multiply, number
-from qdiff.lang.tree import Assign, Block, Compare
+from qdiff.lang.expr import ONE, Counter, Expr, is_number, multiply
+from qdiff.lang.tree import Assign, Block
+from qdiff.rules.nested import second_terms
 from qdiff.rules.sites import Site
 from qdiff.rules.term import Term
 from qdiff.rules.workspace import Workspace
@@ -48,14 +49,13 @@ class Choices:
         """Return the choices at a site."""
         site = pair.site
         arguments = (site.primitive, site.kind, site.argument, workspace)
-        terms = site.rule_used.terms(*arguments)
+        terms = site.rule.terms(*arguments)
+        first, second = _weighted(terms, site.slope), _weighted(terms, pair.other_slope)
+        if not (first and second):
+            return cls(first, second, ())
         square = multiply(site.slope, pair.other_slope)
-        twice = () if is_number(square, 0) else site.rule_used.second(*arguments)
-        return cls(
-            first=_weighted(terms, site.slope),
-            second=_weighted(terms, pair.other_slope),
-            both=(*_weighted(twice, square), *_weighted(terms, pair.curvature)),
-        )
+        twice = _weighted(second_terms(site.rule, *arguments), square)
+        return cls(first, second, (*twice, *_weighted(terms, pair.curvature)))
 
     @property
     def read(self) -> frozenset[str]:
@@ -76,8 +76,3 @@ def run(choice: Choice, workspace: Workspace, *signs: str) -> Block:
     block = choice.term.block
     kept: Block = (Assign(sign, Counter(workspace.hit)),) if choice.term.signed else (Assign(sign, ONE),)
     return (*block, *kept, *(Assign(other, ONE) for other in others))
-
-
-def compare(counter: str, operator: str, value: int) -> Compare:
-    """counter operator value, as a condition."""
-    return Compare(Counter(counter), operator, number(value))

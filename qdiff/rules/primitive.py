@@ -16,6 +16,7 @@ from typing import TypeAlias, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from qdiff.errors import QdiffError
 from qdiff.lang.channels import ChannelRecord, channel_record
 from qdiff.lang.expr import Expr
 from qdiff.lang.gates import GateRecord
@@ -27,12 +28,27 @@ SAME_FREQUENCY = 1e-12  # relative to the largest
 Primitive: TypeAlias = Gate | Flip | Channel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GateKind:
-    """A gate with one angle, under any number of controls."""
+    """A gate with one angle, under any number of controls.
+
+    Raises:
+        QdiffError: it has no angle, or several.
+    """
 
     record: GateRecord
     controls: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.record.angles) == 1:
+            return
+        parts = ", ".join(f"`{part.gate}`" for part in self.record.parts)
+        found = f"several: choose a rule for each of its primitives {parts}" if parts else "none"
+        raise QdiffError(f"A rule is for one angle; gate `{self.record.name}` has {found}.")
+
+    def __repr__(self) -> str:
+        many = f", {self.controls} controls" if self.controls > 1 else ""
+        return f"<gate {self.name}{many}>"
 
     @property
     def name(self) -> str:
@@ -64,18 +80,24 @@ class GateKind:
         return tuple(_distinct(differences).tolist())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FlipKind:
     """`flip(p)`."""
 
     name: str = "flip"
 
+    def __repr__(self) -> str:
+        return "<flip>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class ChannelKind:
     """A channel with one probability."""
 
     record: ChannelRecord
+
+    def __repr__(self) -> str:
+        return f"<channel {self.name}>"
 
     @property
     def name(self) -> str:
@@ -90,7 +112,7 @@ def kind_of(primitive: Primitive, program: Program) -> Kind:
     """Return what a rule needs to know of a primitive of a program."""
     match primitive:
         case Gate(name=name, controls=controls):
-            return _gate_kind(program.record(name), len(controls))
+            return gate_kind(program.record(name), len(controls))
         case Flip():
             return FlipKind()
         case Channel(name=name):
@@ -100,8 +122,8 @@ def kind_of(primitive: Primitive, program: Program) -> Kind:
 
 
 @lru_cache(maxsize=1024)
-def _gate_kind(record: GateRecord, controls: int) -> GateKind:
-    """One kind for all gates of the same name and number of controls: its spectrum is found once."""
+def gate_kind(record: GateRecord, controls: int) -> GateKind:
+    """Return one kind for all gates of the same name and number of controls: its spectrum is found once."""
     return GateKind(record, controls)
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TypeVar
 
 from qdiff.errors import QdiffError, did_you_mean, listed
-from qdiff.lang.gates import record
-from qdiff.rules.primitive import ChannelKind, FlipKind, GateKind, Kind
+from qdiff.lang.tree import Program
+from qdiff.rules import kinds
+from qdiff.rules.primitive import GateKind, Kind
 from qdiff.rules.term import Rule
 
 R = TypeVar("R", bound=type[Rule])
@@ -19,6 +20,7 @@ SELECTIONS = {
     "shift": ("two-term", "equidistant", "least-l1", "stochastic"),
     "shift-paper": ("two-term", "four-term-paper"),
 }
+DEFAULT_RULE = "shift"
 COSTS = ("shots", "qubits")
 EQUAL_L1 = 1e-9  # relative
 
@@ -41,8 +43,18 @@ def names() -> tuple[str, ...]:
     return (*SELECTIONS, *_RULES)
 
 
-def applicable(kind: Kind) -> tuple[Rule, ...]:
-    """Return the rules that apply to a kind of primitive."""
+def applicable(
+    gate: str | Kind, *, controls: int | None = None, program: Program | None = None
+) -> tuple[Rule, ...]:
+    """Return the rules that apply to a primitive, in the order of the documentation.
+
+    Args:
+        gate, controls, program: a gate, channel or `flip`, as for `kind`.
+
+    Raises:
+        QdiffError: as of `kind`.
+    """
+    kind = kinds.kind(gate, controls=controls, program=program)
     return tuple([rule for rule in _RULES.values() if not rule.refusal(kind)])
 
 
@@ -55,50 +67,66 @@ def checked_name(name: object) -> str:
     if isinstance(name, str) and name in names():
         return name
     hint = did_you_mean(name, names()) if isinstance(name, str) else ""
-    raise QdiffError(f"There is no rule {name!r}. Rules: {listed(names())}. {hint}".rstrip())
+    raise QdiffError(f"There is no rule {name!r}. Rules: {', '.join(names())}. {hint}".rstrip())
 
 
-def select(name: str, kind: Kind) -> Rule:
-    """Return the rule that a name stands for at a kind of primitive.
+def select(
+    name: str, gate: str | Kind, *, controls: int | None = None, program: Program | None = None
+) -> Rule:
+    """Return the rule that a name stands for at a primitive: what `qd.differentiate` uses there.
 
     `flip` and channels always use their own rule. Among the rules of a selection the one with the
     least L1 is taken, then with the fewest terms.
 
+    Args:
+        name: of a selection or a rule, one of `names()`.
+        gate, controls, program: a gate, channel or `flip`, as for `kind`.
+
     Raises:
-        QdiffError: none applies; names the gate, the reason, the rules that do.
+        QdiffError: no such rule; none applies: names the gate, the reason, the rules that do; as of `kind`.
     """
+    kind = kinds.kind(gate, controls=controls, program=program)
     candidates = SELECTIONS.get(checked_name(name), (name,)) if isinstance(kind, GateKind) else tuple(_RULES)
     found = [_RULES[candidate] for candidate in candidates if not _RULES[candidate].refusal(kind)]
     if found:
         return min(found, key=lambda rule: _shots(rule, kind))
     reasons = "; ".join(f"{candidate}: {_RULES[candidate].refusal(kind)}" for candidate in candidates)
-    others = listed(rule.name for rule in applicable(kind))
+    others = ", ".join(rule.name for rule in applicable(kind))
     why = reasons.partition(": ")[2] if len(candidates) == 1 else reasons
     raise QdiffError(
         f"The rule `{name}` does not apply to `{kind.name}`: {why}. Rules that do: {others or 'none'}."
     )
 
 
-def choose(gate: str | Kind, cost: str = "shots") -> Rule:
-    """Return the cheapest rule for a gate.
+def choose(
+    gate: str | Kind,
+    cost: str = "shots",
+    *,
+    controls: int | None = None,
+    program: Program | None = None,
+) -> Rule:
+    """Return the cheapest rule for a primitive.
 
     Args:
-        gate: its name, `C_` in front for one control (`"Ry"`, `"C_Ry"`, `"R_XZY"`), or a kind.
+        gate: its name as it is written (`"Ry"`, `"C_Ry"`, `"R_XZY"`, `"damp"`, `"flip"`), or a kind.
         cost: "shots": least L1 = Σ|c_j| (the standard deviation of an estimate grows with it), then
             the fewest extra qubits, then the fewest terms; "qubits": the fewest extra qubits first.
+        controls: how many the gate has, if not 0, or 1 after `C_`.
+        program: where the gate is declared.
 
     Returns:
-        A rule: `.name`, `.summary`, `.formula`, and for a kind `.l1`, `.coefficients`, `.ancillas`.
+        A rule; `str()` is its name and formula. `.l1(kind)`, `.ancillas(kind)` and `.size(kind)` are what it
+        costs at a kind.
 
     Raises:
-        QdiffError: no such gate or cost; a gate without an angle, or with several.
+        QdiffError: no such cost; no rule at all; as of `kind`.
     """
     if cost not in COSTS:
         raise QdiffError(f"The cost is one of {listed(COSTS)}, not {cost!r}.")
-    if not isinstance(gate, str | GateKind | FlipKind | ChannelKind):
-        raise QdiffError(f"A rule is chosen for the name of a gate, such as `C_Ry`, not for {gate!r}.")
-    kind = _kind(gate) if isinstance(gate, str) else gate
+    kind = kinds.kind(gate, controls=controls, program=program)
     found = applicable(kind)
+    if not found:
+        raise QdiffError(f"There is no rule for `{kind.name}`: write one and `register` it.")
     if cost == "shots":
         return min(found, key=lambda rule: _shots(rule, kind))
     return min(found, key=lambda rule: (rule.ancillas(kind), *_shots(rule, kind)))
@@ -106,11 +134,3 @@ def choose(gate: str | Kind, cost: str = "shots") -> Rule:
 
 def _shots(rule: Rule, kind: Kind) -> tuple[int, int, int]:
     return round(rule.l1(kind) / EQUAL_L1), rule.ancillas(kind), rule.size(kind)
-
-
-def _kind(name: str) -> GateKind:
-    entry = record(name.removeprefix("C_"))
-    if len(entry.angles) != 1:
-        several = "several: choose a rule for each of its primitives" if entry.angles else "none"
-        raise QdiffError(f"A rule is for one angle; gate `{name}` has {several}.")
-    return GateKind(entry, entry.controls + name.startswith("C_"))

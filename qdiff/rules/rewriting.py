@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import assert_never
 
-from qdiff.lang.expr import ONE, ZERO, Counter, Expr, add, negate, number
+from qdiff.lang.expr import ONE, ZERO, Counter, Expr, add, negate
 from qdiff.lang.tree import (
     Abort,
     And,
@@ -41,6 +41,7 @@ from qdiff.lang.tree import (
 )
 from qdiff.lang.walk import conditions
 from qdiff.rules.primitive import Primitive, argument
+from qdiff.rules.statements import ABORT, compare
 from qdiff.rules.workspace import Workspace
 
 # What to run in place of a primitive, given the statements that do the same, and whether it is in a loop.
@@ -120,12 +121,15 @@ class Rewriter:
         if loop.bound is not None:
             passes = self.workspace.counter("passes")
             begin = (Assign(passes, ZERO), *begin)
-            last = Compare(Counter(passes), "=", number(loop.bound))
-            count = (Assign(passes, add(Counter(passes), ONE)), If(last, (Abort(),)))
+            count = (
+                Assign(passes, add(Counter(passes), ONE)),
+                If(compare(passes, "=", loop.bound), ABORT),
+            )
         guard = self._evaluated(loop.condition, looped=True)
         body = self.block(loop.body, looped=True)
-        again = If(_is(outcome, 1), (*body, *count, Assign(outcome, ONE)))
-        return (*begin, While(_is(outcome, 1), (*guard, again), pos=loop.pos))
+        true = compare(outcome, "=", 1)
+        again = If(true, (*body, *count, Assign(outcome, ONE)))
+        return (*begin, While(true, (*guard, again), pos=loop.pos))
 
     # --- Conditions -----------------------------------------------------------------------------
 
@@ -136,7 +140,7 @@ class Rewriter:
         if not self._touched(condition):
             return condition
         before.extend(self._evaluated(condition, looped=looped))
-        return _is(self.workspace.outcome, 1)
+        return compare(self.workspace.outcome, "=", 1)
 
     def _evaluated(self, condition: Condition, *, looped: bool) -> Block:
         """Statements that leave 1 in the counter `outcome` where the condition is true, else 0."""
@@ -151,15 +155,10 @@ class Rewriter:
                 opposite = Assign(outcome, add(ONE, negate(Counter(outcome))))
                 return (*self._evaluated(operand, looped=looped), opposite)
             case And(parts=parts) | Or(parts=parts):
-                first, *others = parts
-                undecided = _is(outcome, 1 if isinstance(condition, And) else 0)
-                steps = [If(undecided, self._evaluated(part, looped=looped)) for part in others]
-                return (*self._evaluated(first, looped=looped), *steps)
+                undecided = compare(outcome, "=", 1 if isinstance(condition, And) else 0)
+                first, *others = [self._evaluated(part, looped=looped) for part in parts]
+                return (*first, *(If(undecided, steps) for steps in others))
             case Measured() | Compare():
                 raise AssertionError("a condition without a flip is not touched")
             case _:
                 assert_never(condition)
-
-
-def _is(counter: str, value: int) -> Compare:
-    return Compare(Counter(counter), "=", number(value))

@@ -14,16 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from qdiff.lang.expr import Expr, is_number
-from qdiff.lang.tree import Block, Program
+from qdiff.lang.expr import is_number
+from qdiff.lang.tree import Program
+from qdiff.rules.finding import Finder, slope
 from qdiff.rules.pair_family import PairFamily, pair_family
 from qdiff.rules.pair_tangent import PairTangent, pair_tangent
 from qdiff.rules.pairs import PairSite
-from qdiff.rules.primitive import Primitive, argument, kind_of
-from qdiff.rules.registry import checked_name
-from qdiff.rules.rewriting import Rewriter
-from qdiff.rules.sites import Site, checked_parameter, select_at
-from qdiff.rules.workspace import Workspace
+from qdiff.rules.printed import headed
 
 
 @dataclass(frozen=True)
@@ -54,30 +51,20 @@ class SecondDerivativeProgram:
 
     def __str__(self) -> str:
         head = f"# d²/d{self.parameters[0]} d{self.parameters[1]} by {self.rule}"
-        if not self.sites:
-            return f"{head}: exactly zero, neither parameter occurs\n"
+        slopes = zip(*((pair.site.slope, pair.other_slope) for pair in self.sites), strict=True)
+        found = [any(not is_number(slope, 0) for slope in of_one) for of_one in slopes] or [False, False]
+        missing = dict.fromkeys([name for name, some in zip(self.parameters, found, strict=True) if not some])
+        if missing:
+            return f"{head}: exactly zero, no angle or probability depends on {' or '.join(missing)}\n"
         sites = [f"# site {pair.site.number}: {pair.site}" for pair in self.sites]
-        return "\n".join([head, *sites, str(self.family)])
+        return headed([head, *sites], str(self.family))
 
 
 def differentiate_twice(program: Program, first: str, second: str, rule: str) -> SecondDerivativeProgram:
     """Return the second derivative by two parameters, which may be the same."""
-    first, second = checked_parameter(program, first), checked_parameter(program, second)
-    checked_name(rule)
-    found: list[PairSite] = []
-    slopes: dict[Expr, tuple[Expr, Expr]] = {}
-
-    def note(primitive: Primitive, same: Block, looped: bool) -> Block:
-        a, b = slopes[argument(primitive)]
-        kind = kind_of(primitive, program)
-        site = Site(len(found) + 1, primitive, kind, select_at(rule, kind, primitive, program), a, looped)
-        found.append(PairSite(site, b, a.diff(second)))
-        return same
-
-    def occurs(expression: Expr) -> bool:
-        if expression not in slopes:
-            slopes[expression] = (expression.diff(first), expression.diff(second))
-        return not all(is_number(slope, 0) for slope in slopes[expression])
-
-    Rewriter(program, occurs, note, Workspace(program)).body()
-    return SecondDerivativeProgram(program, (first, second), rule, tuple(found))
+    finder = Finder(program, (first, second), rule)
+    pairs = []
+    for site in finder.sites():
+        _, other = finder.slopes(site.argument)
+        pairs.append(PairSite(site, other, slope(site.slope, second)))
+    return SecondDerivativeProgram(program, (first, second), rule, tuple(pairs))

@@ -23,6 +23,7 @@ from qdiff.lang.expr import (
     Call,
     Counter,
     Expr,
+    Indicator,
     LogPowerHazard,
     Power,
     add,
@@ -32,11 +33,13 @@ from qdiff.lang.expr import (
     number,
 )
 from qdiff.lang.logpower import delta_problem, normaliser
-from qdiff.lang.printer import program_text
-from qdiff.lang.tree import Assign, Block, Compare, Gate, If, Measured, Program, Reset, Statement
-from qdiff.rules.family import Recorder
+from qdiff.lang.observable import Observable
+from qdiff.lang.tree import Assign, Block, Gate, If, Measured, Program, Reset, Statement
+from qdiff.rules.printed import printed
+from qdiff.rules.recording import Recorder
 from qdiff.rules.sites import Site, replaced_at
-from qdiff.rules.weights import Weights, recorded
+from qdiff.rules.statements import compare
+from qdiff.rules.weights import Weights, site_weights
 from qdiff.rules.workspace import Workspace
 
 SHAPES = {"log-power": 0.25, "geometric": 0.5}  # law → its shape if none is given; δ as published
@@ -93,7 +96,7 @@ class SelfContained:
         program: without inputs.
         law: how the occurrence is drawn.
         occurrence: the counter that holds K at the end.
-        weights: what a run counts.
+        weights: what a run counts, for `readout`.
     """
 
     program: Program
@@ -101,12 +104,21 @@ class SelfContained:
     occurrence: str
     weights: Weights
 
+    def readout(self, params: object = None) -> Observable:
+        """Return the factor of the observable: ±L1/μ(K)·∂a/∂θ, or 0 on runs in which nothing was replaced.
+
+        Args:
+            params: the value of every parameter, in any form that an expectation takes; None where no
+                coefficient depends on one.
+
+        Raises:
+            ParameterError: a value is missing, or is none.
+            EvaluationError: a coefficient without a value, such as the slope of `sqrt` at 0.
+        """
+        return self.weights(params)
+
     def __str__(self) -> str:
-        head = [
-            f"# A run counts {self.weights.hit} * observable * coefficient (0 where nothing was replaced):",
-            *self.weights.lines(),
-        ]
-        return "\n".join(head) + "\n" + program_text(self.program)
+        return printed(self.weights.lines(), self.program)
 
 
 def self_contained(program: Program, sites: Sequence[Site], law: Law) -> SelfContained:
@@ -115,13 +127,14 @@ def self_contained(program: Program, sites: Sequence[Site], law: Law) -> SelfCon
     coin = workspace.qubit("coin")
     occurrence = workspace.counter("k")
     term = workspace.counter("j")
-    record = Recorder(sites, workspace)
+    which = workspace.counter("site")
+    record = Recorder(workspace)
     k = Counter(occurrence)
 
     def drawn(site: Site, same: Block) -> Block:
-        blocks = record.blocks(site)
+        blocks = site.replacements(workspace)
         sizes = _sizes(site)
-        undrawn = Compare(Counter(workspace.hit), "=", ZERO)
+        undrawn = compare(workspace.hit, "=", 0)
         choices: list[Statement] = []
         for j, block in enumerate(blocks):
             this: Block = (Assign(term, number(j)), *block)
@@ -129,8 +142,8 @@ def self_contained(program: Program, sites: Sequence[Site], law: Law) -> SelfCon
                 chance = _simplest(divide(sizes[j], add(*sizes[j:])))
                 this = (*_toss(coin, chance), If(Measured((coin,), 1), this))
             choices.extend((If(undrawn, this),) if j else this)
-        heads = (*record.at(site), *choices)
-        undecided = Compare(Counter(record.site), "=", ZERO)
+        heads = (Assign(which, number(site.number)), *record.noted(site.read), *choices)
+        undecided = compare(which, "=", 0)
         step = Assign(occurrence, add(k, ONE))
         tossed = (step, *_toss(coin, law.hazard(k)), If(Measured((coin,), 1), heads, same))
         return (If(undecided, tossed, same),)
@@ -140,23 +153,28 @@ def self_contained(program: Program, sites: Sequence[Site], law: Law) -> SelfCon
     for site in sites:
         sizes = _sizes(site)
         l1 = _simplest(add(*sizes)) if sizes else ZERO
-        signs = [divide(c, size) for c, size in zip(_rule_coefficients(site), sizes, strict=True)]
+        signs = [_sign(c, size) for c, size in zip(_rule_coefficients(site), sizes, strict=True)]
         coefficients.append(
             tuple(
                 [
-                    multiply(
-                        recorded(multiply(l1, _simplest(sign), site.slope), record.names), law.inverse(k)
-                    )
+                    multiply(record.over(multiply(l1, _simplest(sign), site.slope)), law.inverse(k))
                     for sign in signs
                 ]
             )
         )
-    weights = Weights(made.counters, record.site, term, workspace.hit, tuple(coefficients))
+    weights = site_weights(made, which, term, workspace.hit, coefficients)
     return SelfContained(made, law, occurrence, weights)
 
 
 def _rule_coefficients(site: Site) -> tuple[Expr, ...]:
-    return site.rule_used.coefficients(site.kind, site.argument)
+    return site.rule.coefficients(site.kind, site.argument)
+
+
+def _sign(coefficient: Expr, size: Expr) -> Expr:
+    """c/|c|; 0 where c = 0: such a term is drawn with probability 0, and must not fail."""
+    if coefficient.parameters() or coefficient.counters():
+        size = add(size, Indicator(coefficient, 0))
+    return divide(coefficient, size)
 
 
 def _sizes(site: Site) -> list[Expr]:

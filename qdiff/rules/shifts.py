@@ -110,7 +110,7 @@ def squared(table: Table, period: float | None) -> Table:
 
 @lru_cache(maxsize=LARGEST_CACHE)
 def least_l1(frequencies: tuple[float, ...]) -> Table:
-    """The shifts with the least Σ|c_j| for any frequencies; () where some are too close to each other.
+    """The shifts with the least Σ|c_j| for any frequencies; () where some are too close to the largest.
 
     The linear programme: minimise 2 Σ|c_j| subject to 2 Σ_j c_j sin(ωs_j) = ω for every frequency; the
     rule is Σ_j c_j [E_{a+s_j} - E_{a-s_j}]. Its minimum is ω_max, reached only where every s_j is an odd
@@ -140,16 +140,11 @@ def least_l1(frequencies: tuple[float, ...]) -> Table:
     return ()
 
 
-def riesz(largest: float, cut: int) -> Table:
-    """The terms -cut ≤ j < cut of the infinite table that is right for every spectrum up to ω_max.
-
-    (4ω_max/π²) Σ_j (-1)^j/(2j+1)² E(a + (2j+1)π/2ω_max); what is cut off is at most 2ω_max/(π²·cut).
-    """
-    return tuple([riesz_entry(largest, number(j)) for j in range(-cut, cut)])
-
-
 def riesz_entry(largest: float, j: Expr) -> Shift:
-    """The entry j of Riesz's table; j may be a counter."""
+    """The entry j of the infinite table that is right for every spectrum up to ω_max; j may be a counter.
+
+    (4ω_max/π²) (-1)^j/(2j+1)² at a + (2j+1)π/2ω_max, j any integer.
+    """
     omega = fraction_or_float(largest)
     odd = add(multiply(number(2), j), number(1))
     if not odd.counters():

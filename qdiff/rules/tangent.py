@@ -14,15 +14,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from qdiff.lang.expr import ONE, ZERO, Counter, Expr, Indicator, Parameter, multiply, number
+from qdiff.lang.expr import Parameter, multiply
 from qdiff.lang.observable import Observable, count
-from qdiff.lang.printer import program_text
-from qdiff.lang.rebuild import rebuild
-from qdiff.lang.tree import Assign, Block, Compare, Condition, Flip, If, Program, Statement
+from qdiff.lang.tree import Block, If, Program
+from qdiff.rules.offers import Printable, offered
+from qdiff.rules.printed import printed
 from qdiff.rules.sites import Site, replaced_at
+from qdiff.rules.statements import compare
 from qdiff.rules.workspace import Workspace
-
-DEEPEST_CHAIN = 50  # flips inside each other's `else`
 
 
 @dataclass(frozen=True)
@@ -40,65 +39,20 @@ class Tangent:
     readout: Observable
 
     def __str__(self) -> str:
-        return (
-            f"# The derivative of E[{self.readout} * observable] by {self.parameter} where it is 0.\n"
-            + program_text(self.program)
-        )
+        head = f"# The derivative of E[{self.readout} * observable] by {self.parameter} where it is 0."
+        return printed([head], self.program)
 
 
 def tangent(program: Program, sites: Sequence[Site]) -> Tangent:
     """Return the tangent program of some sites; they are in printed order."""
     workspace = Workspace(program)
     epsilon = workspace.parameter("eps")
-    untouched = Compare(Counter(workspace.hit), "=", ZERO)
+    untouched = compare(workspace.hit, "=", 0)
 
     def chosen(site: Site, same: Block) -> Block:
-        indicators: dict[Expr, str] = {}
-        terms = site.rule_used.terms(site.primitive, site.kind, site.argument, workspace)
-        offers: list[tuple[Expr, Block]] = []
-        for term, coefficient in zip(terms, site.coefficients, strict=True):
-            chance = multiply(Parameter(epsilon), printable(coefficient, indicators, workspace))
-            done = term.block if term.signed else (Assign(workspace.hit, ONE), *term.block)
-            offers.append((chance, done))
-        known = [step for node, name in indicators.items() for step in evaluated(node, name)]
-        return (If(untouched, (*known, *offered(offers, untouched, same)), same),)
+        printable = Printable(workspace)
+        chances = [multiply(Parameter(epsilon), printable(c)) for c in site.coefficients]
+        offers = list(zip(chances, site.replacements(workspace), strict=True))
+        return (If(untouched, (*printable.evaluated(), *offered(offers, untouched, same)), same),)
 
     return Tangent(replaced_at(program, sites, chosen, workspace), epsilon, count(workspace.hit))
-
-
-def offered(offers: Sequence[tuple[Expr, Block]], untouched: Condition, same: Block) -> Block:
-    """Return statements that take the first offer whose flip is true, or do `same` where none is.
-
-    Offers stand inside each other's `else`, so that runs come together once; a long list is split into
-    groups, each for runs that are still untouched.
-    """
-    groups = [offers[i : i + DEEPEST_CHAIN] for i in range(0, len(offers), DEEPEST_CHAIN)] or [[]]
-    out: list[Statement] = []
-    for number_of_group, group in enumerate(groups):
-        last = number_of_group == len(groups) - 1
-        chain: Block = same if last else ()
-        for chance, block in reversed(group):
-            chain = (If(Flip(chance), block, chain),)
-        out.extend((If(untouched, chain),) if number_of_group else chain)
-    return tuple(out)
-
-
-def printable(coefficient: Expr, indicators: dict[Expr, str], workspace: Workspace) -> Expr:
-    """Return the coefficient with a counter in place of every [index = value], which has no text."""
-
-    def named(node: Expr, operands: list[Expr]) -> Expr:
-        if isinstance(node, Indicator):
-            if node not in indicators:
-                indicators[node] = workspace.counter("is")
-            return Counter(indicators[node])
-        return rebuild(node, operands) if operands else node
-
-    return coefficient.fold(named)
-
-
-def evaluated(indicator: Expr, name: str) -> Block:
-    """Statements that leave the value of [index = value] in a counter."""
-    assert isinstance(indicator, Indicator)
-    # Comparisons are of real expressions, and have no `mod`.
-    same = Compare(Counter(name), "=", number(indicator.value))
-    return (Assign(name, indicator.index), If(same, (Assign(name, ONE),), (Assign(name, ZERO),)))

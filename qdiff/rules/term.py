@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from qdiff.lang.expr import ONE, Expr
-from qdiff.lang.tree import Block
+from qdiff.lang.tree import Assign, Block
 from qdiff.rules.primitive import Kind, Primitive
 from qdiff.rules.workspace import Workspace
 
@@ -32,17 +32,35 @@ class Term:
     block: Block
     signed: bool = False
 
+    def marked(self, workspace: Workspace) -> Block:
+        """Return what runs in place of the primitive: after it `Workspace.hit` is the sign, 1 without one."""
+        return self.block if self.signed else (Assign(workspace.hit, ONE), *self.block)
+
 
 class Rule(ABC):
-    """One way to differentiate some kinds of primitives."""
+    """One way to differentiate some kinds of primitives; docs/rules.md is made of what it says of itself.
 
-    infinite = False  # it has a term for every integer j, and no list of them
+    Attributes:
+        name: as `qd.differentiate` takes it.
+        summary: what it is, in a line.
+        formula: of dE/da.
+        details: when it applies, L1, further qubits.
+        source: who found it, "" where it is plain.
+        infinite: it has a term for every integer j, and no list of them.
+    """
+
     name: str
-    summary: str  # one line for the documentation
+    summary: str
     formula: str
+    details: str
+    source: str = ""
+    infinite = False
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.formula}"
 
     def __repr__(self) -> str:
-        return f"<rule {self.name}>"
+        return f"<rule {self}>"
 
     @abstractmethod
     def refusal(self, kind: Kind) -> str:
@@ -82,11 +100,9 @@ class Rule(ABC):
 
     def second(
         self, primitive: Primitive, kind: Kind, argument: Expr, workspace: Workspace
-    ) -> tuple[Term, ...]:
-        """Return the terms of d²E_a/da² at one primitive: the rule applied to its own terms."""
-        from qdiff.rules.nested import applied_twice
-
-        return applied_twice(self, primitive, kind, argument, workspace)
+    ) -> tuple[Term, ...] | None:
+        """Return the terms of d²E_a/da² if the rule has fewer than applied to its own terms, else None."""
+        return None
 
     def terms(
         self, primitive: Primitive, kind: Kind, argument: Expr, workspace: Workspace

@@ -1,8 +1,8 @@
-"""What a run of a derivative program counts: its result times a weight read from its counters.
+"""What a run of a derivative program counts: the observable times a weight, itself an observable of counters.
 
-    weight = [site, term → coefficient](recorded counters, parameters) · hit
+    weight = Π signs · Σ_ways Π_factors Σ_cases [recorded = what the case says] · coefficient
 
-A run that never came to its replaced occurrence has hit = 0 and counts 0; aborted runs count 0 anyway.
+A run that never came to its replaced occurrence has recorded nothing and counts 0, as aborted runs do.
 """
 
 from __future__ import annotations
@@ -10,71 +10,113 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from qdiff.errors import QdiffError
-from qdiff.lang.expr import Counter, Expr
+from qdiff.errors import EvaluationError
+from qdiff.lang.expr import Counter, Expr, Indicator, Parameter, ParameterElement, add, multiply, number
+from qdiff.lang.observable import Observable, Term, constant, count
+from qdiff.lang.observable_expression import from_expression
+from qdiff.lang.parameters import resolve
 from qdiff.lang.rebuild import rebuild
+from qdiff.lang.tree import Program
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing that a run may have recorded.
+
+    Attributes:
+        where: counters and their values.
+        coefficient: over the parameters and counters of the derivative program.
+        free: a counter that may be any integer, "" where there is none.
+    """
+
+    where: tuple[tuple[str, int], ...]
+    coefficient: Expr
+    free: str = ""
+
+    def __str__(self) -> str:
+        where = [f"{name} = {value}" for name, value in self.where]
+        return ", ".join([*where, f"any integer {self.free}"] if self.free else where)
+
+    def terms(self, params: Mapping[str, float]) -> tuple[Term, ...]:
+        """Return [where] · coefficient at some parameters.
+
+        Raises:
+            EvaluationError: the coefficient has no value there, such as the slope of `sqrt` at 0.
+        """
+        chosen = tuple([(Indicator(Counter(name), value), 1) for name, value in self.where])
+        try:
+            found = from_expression(_at(self.coefficient, params))
+        except EvaluationError as error:
+            raise EvaluationError(f"The coefficient of `{self}` has no value: {error}") from None
+        return (Observable((Term(1, functions=chosen),)) * found).terms
 
 
 @dataclass(frozen=True)
 class Weights:
-    """The weight of a run, as a function of the counters at its end.
+    """The weight of a run, as a function of the parameters and of the counters at its end.
 
     Attributes:
-        counters: the names of all counters of the derivative program, in order.
-        site, term, hit: which of them say what was replaced (site 0: nothing) by which term, and the sign.
-        coefficients: for every site, from 1, the coefficients of its terms, from 0, over parameters and
-            counters of the derivative program; one expression of `term` for an infinite rule.
+        program: the derivative program.
+        signs: counters that hold a sign ±1, or 0 where nothing was replaced.
+        ways: sums over cases; those of one way are multiplied, ways are added.
     """
 
-    counters: tuple[str, ...]
-    site: str
-    term: str
-    hit: str
-    coefficients: tuple[tuple[Expr, ...] | Expr, ...]
+    program: Program
+    signs: tuple[str, ...]
+    ways: tuple[tuple[tuple[Case, ...], ...], ...]
 
-    def __call__(self, stores: ArrayLike, params: Mapping[str, float]) -> NDArray[np.float64]:
-        """Return the weight of each run.
+    def __call__(self, params: object = None) -> Observable:
+        """Return the weight, by which the observable is multiplied.
 
         Args:
-            stores: integers (rows, counters): where runs ended.
-            params: the value of every parameter of the program.
-
-        Returns:
-            (rows,): 0 where the occurrence was not reached.
+            params: the value of every parameter, in any form that an expectation takes; None where no
+                coefficient depends on one.
 
         Raises:
+            ParameterError: a value is missing, or is none.
             EvaluationError: a coefficient without a value, such as the slope of `sqrt` at 0.
         """
-        rows = np.asarray(stores, dtype=np.int64)
-        if rows.ndim != 2 or rows.shape[1] != len(self.counters):
-            raise QdiffError(
-                f"Stores are integers of the shape (rows, {len(self.counters)}), got {rows.shape}."
-            )
-        different, which = np.unique(rows, axis=0, return_inverse=True)
-        return np.array([self._weight(row, params) for row in different.tolist()])[which.reshape(-1)]
+        depends = any(case.coefficient.parameters() for case in self.cases)
+        values = resolve(self.program, params) if depends or params is not None else {}
+        total = Observable()
+        for way in self.ways:
+            product = constant(1)
+            for cases in way:
+                product = product * Observable([term for case in cases for term in case.terms(values)])
+            total = total + product
+        for sign in self.signs:
+            total = total * count(sign)
+        return total
 
-    def _weight(self, row: Sequence[int], params: Mapping[str, float]) -> float:
-        store = dict(zip(self.counters, row, strict=True))
-        site, term, hit = store[self.site], store[self.term], store[self.hit]
-        if hit == 0 or not 1 <= site <= len(self.coefficients):
-            return 0.0
-        found = self.coefficients[site - 1]
-        if isinstance(found, Expr):
-            return hit * float(found.evaluate(params, store))
-        return hit * float(found[term].evaluate(params, store)) if 0 <= term < len(found) else 0.0
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """All cases of all ways."""
+        return tuple([case for way in self.ways for cases in way for case in cases])
 
     def lines(self) -> list[str]:
-        """One line for each coefficient, as comments of a program's text."""
-        lines: list[str] = []
-        for i, some in enumerate(self.coefficients, 1):
-            if isinstance(some, Expr):
-                lines.append(f"# {self.site} = {i}, any integer {self.term}: {some}")
-            else:
-                lines += [f"# {self.site} = {i}, {self.term} = {j}: {c}" for j, c in enumerate(some)]
-        return lines
+        """What a run counts and a line for each case, as comments of a program's text."""
+        counts = " * ".join([*self.signs, "observable", "coefficient"])
+        head = f"# A run counts {counts} (0 where nothing was replaced):"
+        return [head, *(f"# {case}: {case.coefficient}" for case in self.cases)]
+
+
+def site_weights(
+    program: Program, site: str, term: str, hit: str, coefficients: Sequence[tuple[Expr, ...] | Expr]
+) -> Weights:
+    """Return the weights of a first derivative.
+
+    Args:
+        site, term, hit: the counters that say what was replaced, by which term, and with which sign.
+        coefficients: for every site, from 1, those of its terms, from 0; one expression of `term` for an
+            infinite rule.
+    """
+    cases: list[Case] = []
+    for i, some in enumerate(coefficients, 1):
+        if isinstance(some, Expr):
+            cases.append(Case(((site, i),), some, term))
+        else:
+            cases += [Case(((site, i), (term, j)), c) for j, c in enumerate(some)]
+    return Weights(program, (hit,), ((tuple(cases),),))
 
 
 def recorded(expression: Expr, names: Mapping[str, str]) -> Expr:
@@ -86,3 +128,19 @@ def recorded(expression: Expr, names: Mapping[str, str]) -> Expr:
         return rebuild(node, operands) if operands else node
 
     return expression.fold(rename)
+
+
+def _at(expression: Expr, params: Mapping[str, float]) -> Expr:
+    """An expression with numbers for its parameters; w[e] becomes Σ_i w_i [e = i]."""
+
+    def put(node: Expr, operands: list[Expr]) -> Expr:
+        match node:
+            case Parameter(name=name):
+                return number(params[name])
+            case ParameterElement(array=array, size=size):
+                elements = [number(params[f"{array}[{i}]"]) for i in range(size)]
+                return add(*(multiply(w, Indicator(operands[0], i)) for i, w in enumerate(elements)))
+            case _:
+                return rebuild(node, operands) if operands else node
+
+    return expression.fold(put) if expression.parameters() else expression

@@ -74,6 +74,11 @@ class Workspace:
         return self.counter("outcome")
 
     @cached_property
+    def passes(self) -> str:
+        """The counter of passes that a bounded loop makes before the one with something replaced."""
+        return self.counter("passes")
+
+    @cached_property
     def sign(self) -> str:
         """The counter that keeps the first of two signs."""
         return self.counter("sign")

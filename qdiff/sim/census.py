@@ -4,25 +4,28 @@ One branch that enters a block is followed: measurements, resets, flips and chan
 for every branch there is, a comparison goes one way (the larger one is counted). With o outcomes,
 o_t of them true, and b branches out of the body, a loop bounded by T lets Σ_{k<T} (o - o_t)(o_t b)^k
 branches out. What an unbounded loop does is not known: what measures in it makes the number of
-branches inf, and its gates are counted as if it made `UNKNOWN_PASSES`.
+branches inf, and its gates are counted as if it made `UNKNOWN_PASSES`. Stores are counted by `reachable`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import assert_never
 
 from qdiff.lang import tree as t
 from qdiff.lang.channels import channel_record
 from qdiff.lang.gates import is_gate
+from qdiff.lang.observable import Observable
 from qdiff.lang.source import Position
 from qdiff.lang.walk import blocks_of, conditions, statements
+from qdiff.sim.counter_values import UNKNOWN_VALUES
+from qdiff.sim.flow import lower
+from qdiff.sim.reachable import Reachable, reachable
 
 UNKNOWN_PASSES = 32
-UNKNOWN_VALUES = 64
+LARGEST_REGISTER = 16  # one density operator on more qubits takes a TiB, whatever the stores are
 
 
 @dataclass(frozen=True)
@@ -59,22 +62,43 @@ class Census:
 
 @dataclass(frozen=True)
 class Size:
-    """A program's size: qubits, its census, values that its counters can take together."""
+    """A program's size.
+
+    Attributes:
+        stores: values that its counters can take together at one point, at most; vertices: of all meeting
+            points together.
+        random: what splits a branch first, "" where nothing does.
+        inseparable: what is no mixture of gates and resets, "" where nothing is.
+    """
 
     qubits: int
     whole: Census
     stores: float
-    random: str  # what splits a branch first, "" where nothing does
-    inseparable: str = ""  # what is no mixture of gates and resets, "" where nothing is
+    vertices: float
+    random: str
+    inseparable: str = ""
 
 
-def size_of(program: t.Program) -> Size:
-    """Return the size of a program."""
+def size_of(program: t.Program, observables: Collection[Observable] | None = None) -> Size:
+    """Return the size of a program.
+
+    Args:
+        observables: what is asked for; all final stores if it is left out.
+    """
     whole = _block(program.body, _inside(program.body))
     random = what_is_random(program)
-    # With nothing random there is one store at each point; a store belongs to a branch at least.
-    stores = min(_stores(program), whole.branches) if random else 1.0
-    return Size(len(program.qubits), whole, stores, random, what_is_inseparable(program))
+    points = 2 + whole.points  # the start and the end, too
+    found = Reachable(points, 1.0)  # with nothing random there is one store at each point
+    if random and len(program.qubits) <= LARGEST_REGISTER:
+        found = reachable(lower(program), _guesses(program), observables)
+    return Size(
+        qubits=len(program.qubits),
+        whole=whole,
+        stores=min(found.stores, whole.branches),  # a store belongs to a branch at least
+        vertices=min(found.vertices, points * max(1.0, whole.branches)),
+        random=random,
+        inseparable=what_is_inseparable(program),
+    )
 
 
 # --- Branches -------------------------------------------------------------------------------------
@@ -228,8 +252,8 @@ def _times(a: float, b: float) -> float:
 # --- Counters and chance ------------------------------------------------------------------------
 
 
-def _stores(program: t.Program) -> float:
-    """How many values the counters can take together, at most as far as the text shows."""
+def _guesses(program: t.Program) -> dict[str, float]:
+    """How many values each counter can take, at most as far as its assignments show."""
     values: dict[str, float] = {}
     pending = [(program.body, False)]
     while pending:
@@ -245,7 +269,7 @@ def _stores(program: t.Program) -> float:
                 case _:
                     looping = inside_loop or isinstance(statement, t.While)
                     pending.extend((inner, looping) for inner in blocks_of(statement))
-    return reduce(_times, values.values(), 1.0)
+    return values
 
 
 def what_is_random(program: t.Program) -> str:

@@ -1,26 +1,28 @@
 """Which exact engine answers for a program, and why: a cost model that anyone can read.
 
-Of n qubits, V meeting points with the stores that reach them, B branches with G gates in all,
+Of n qubits, V meeting points with the stores that reach them (see `reachable`), B branches with G gates
+in all,
 
     pure-state   3 · 16·2ⁿ bytes                    gates · 2ⁿ      where nothing is random
     branching    (states at the splits) · 16·2ⁿ    G · 2ⁿ          inf where branches cannot be counted;
                                                                     where every channel is a mixture
-    hybrid       (2V + basis) · 8·4ⁿ               stores · gates · 4ⁿ
+    hybrid       (2V + basis) · 8·4ⁿ               V · gates / points · 4ⁿ
 
 in units of one gate on one amplitude in a compiled kernel; the same in NumPy counts `NUMPY` times.
 Merging makes branches fewer than counted here. The compiled engines add a fixed start, the seconds
 that importing Numba takes spread over the calls of a short training run, so that small programs stay
 where there is nothing to load. The cheapest engine whose states fit is chosen. Everything is a
-function of the program and of sizes, so the same engine answers at every call.
+function of the program, of the observables, and of sizes, so the same engine answers at every call.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from qdiff.errors import QdiffError, ResourceError, did_you_mean, listed
+from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Program
 from qdiff.sim.census import Census, Size, size_of
 from qdiff.sim.sizes import size_text
@@ -80,19 +82,30 @@ class Choice:
     reason: str
     candidates: tuple[Candidate, ...]
 
+    @property
+    def operations(self) -> float:
+        """Of the engine that answers, as of `Candidate`; inf where nothing is known of it."""
+        return next((each.operations for each in self.candidates if each.name == self.name), math.inf)
 
-def choose(program: Program, max_memory: int, wanted: str | None = None) -> Choice:
+
+def choose(
+    program: Program,
+    max_memory: int,
+    wanted: str | None = None,
+    observables: Collection[Observable] | None = None,
+) -> Choice:
     """Return the engine for a program.
 
     Args:
         max_memory: bytes that states may take.
         wanted: an engine asked for by name; None leaves the choice to the cost model.
+        observables: what is asked for; None where it is all final stores.
 
     Raises:
         ResourceError: no engine's states can fit; lists what each would need.
         QdiffError: there is no engine of the name, or it cannot answer for the program.
     """
-    candidates = candidates_for(program)
+    candidates = candidates_for(program, observables)
     if wanted is not None:
         name = engine_name(wanted)
         asked = next(c for c in candidates if c.name == name)
@@ -129,9 +142,11 @@ def engine_name(wanted: str) -> str:
     return plain
 
 
-def candidates_for(program: Program) -> tuple[Candidate, ...]:
-    """Return what each engine would need, whether or not it can answer."""
-    size = size_of(program)
+def candidates_for(
+    program: Program, observables: Collection[Observable] | None = None
+) -> tuple[Candidate, ...]:
+    """Return what each engine would need, whether or not it can answer; arguments as of `choose`."""
+    size = size_of(program, observables)
     return _hybrid(size), _pure(size), _branching(size)
 
 
@@ -140,14 +155,14 @@ def candidates_for(program: Program) -> tuple[Candidate, ...]:
 
 def _hybrid(size: Size) -> Candidate:
     whole = size.whole
-    vertices = (2 + whole.points) * size.stores
-    matrices = 2 * vertices + (KRYLOV_BASIS if whole.unbounded else 0)
+    matrices = 2 * size.vertices + (KRYLOV_BASIS if whole.unbounded else 0)
     solves = KRYLOV_BASIS if whole.unbounded else 1
+    stores = size.vertices / (2 + whole.points)  # at a point, on average
     return Candidate(
         name=HYBRID,
         refusal="",
         operations=HYBRID_START
-        + NUMPY * TWO_SIDES * solves * size.stores * (1 + whole.gates) * _real(4**size.qubits),
+        + NUMPY * TWO_SIDES * solves * stores * (1 + whole.gates) * _real(4**size.qubits),
         least=16 * 4**size.qubits * LEAST_MATRICES,
         likely=_real(4**size.qubits) * max(16 * LEAST_MATRICES, 8 * matrices),
     )

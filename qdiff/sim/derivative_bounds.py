@@ -207,7 +207,8 @@ def _norm(graph: AbstractGraph, observable: Observable) -> tuple[float, str]:
         try:
             norms.append(observable.norm_bound(known))
         except EvaluationError:
-            return math.inf, f"the observable is too large at {known}"
+            what = "has no value" if observable.functions else "is too large"
+            return math.inf, f"the observable {what} at {known}"
     return max(norms) * ROUNDING, ""
 
 

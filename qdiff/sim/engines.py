@@ -5,10 +5,12 @@ An engine is loaded and made when it is first asked for, so that a program pays 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cached_property
 
 from qdiff.errors import QdiffError
+from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Program
 from qdiff.sim import choice
 from qdiff.sim.analysis import Analysis
@@ -22,6 +24,7 @@ class Engines:
     Args:
         max_memory: bytes that states may take.
         wanted: None for the cost model's choice, a name, or an engine made for this program.
+        observables: what is asked for; None where it is all final stores.
 
     Raises:
         QdiffError: an unknown name, an engine made for another program.
@@ -32,9 +35,11 @@ class Engines:
         program: Program,
         max_memory: int = DEFAULT_MEMORY,
         wanted: str | ExactEngine | None = None,
+        observables: Collection[Observable] | None = None,
     ) -> None:
         self.program = program
         self.max_memory = max_memory
+        self.observables = observables
         self._wanted = engine_name(wanted) if isinstance(wanted, str) else wanted
         self._made: dict[str, ExactEngine] = {}
         if self._wanted is not None and not isinstance(self._wanted, str):
@@ -52,7 +57,7 @@ class Engines:
             ResourceError, QdiffError: as `choose`.
         """
         if self._wanted is None or isinstance(self._wanted, str):
-            return choose(self.program, self.max_memory, self._wanted)
+            return choose(self.program, self.max_memory, self._wanted, self.observables)
         return Choice(self._wanted.name, "handed in as an object", ())
 
     @cached_property

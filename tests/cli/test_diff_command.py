@@ -114,7 +114,7 @@ def test_the_family(done, rule):
     assert data["wrt"] == "t"
     assert data["rule"] == rule
     assert data["text"] == text
-    assert [site["rule"] for site in data["sites"]] == [site.rule for site in derivative.sites]
+    assert [site["rule"] for site in data["sites"]] == [site.rule.name for site in derivative.sites]
     assert all(site["line"] and site["l1"] > 0.999 for site in data["sites"])
 
 
@@ -133,8 +133,70 @@ def test_the_second_derivative(done):
 def test_a_parameter_that_occurs_nowhere(done, folder):
     (folder / "plain.qprog").write_text("qubit: q para: t, u Ry(u)[q]")
     assert done("diff", "plain.qprog", "--wrt", "t").out == (
-        "# d/dt by shift: exactly zero, t occurs nowhere\n"
+        "# d/dt by shift: exactly zero, no angle or probability depends on t\n"
     )
+
+
+COMPARED = (
+    "`n` occurs in a comparison, where the objective may jump: it has no derivative. Trainable: t, u, w[0]."
+)
+GATES = """\
+qubit: q, r
+para: t, u, w[1], n
+count: c
+gate G(a)[x, y] = exp(-i a/2 * (1*X Z + 0.618*Z Y))
+Ry(t + w[0])[q];
+while M[q] = 1 and c < n do c++; G(t)[q, r]; C_Rx(2*u)[q][r] od
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            "t --rule two-term",
+            "gates.qprog:6:34: the rule `two-term` does not apply to `G`: it has 4 frequencies, the rule is "
+            "for one. Rules that do: least-l1, riesz, commutator.",
+        ),
+        (
+            "u --rule hadamard",
+            "gates.qprog:6:46: the rule `hadamard` does not apply to `C_Rx`: it has controls, so that its "
+            "generator does not square to the identity. Rules that do: four-term-paper, equidistant, "
+            "least-l1, riesz, commutator.",
+        ),
+        (
+            "u --rule flip",
+            "gates.qprog:6:46: the rule `flip` does not apply to `C_Rx`: it is no `flip`. Rules that do: "
+            "four-term-paper, equidistant, least-l1, riesz, commutator.",
+        ),
+        ("n", COMPARED),
+        ("t,n", COMPARED),
+        ("w", "`w` is an array: differentiate by one element, such as `w[0]`."),
+        ("T", "There is no parameter 'T'. Declared: t, u, w[0], n. Did you mean `t`?"),
+        ("q", "There is no parameter 'q'. Declared: t, u, w[0], n."),
+        (
+            "t,u --rule riesz",
+            "The rule `riesz` has infinitely many terms. The family of a first derivative has them all, its "
+            "input j may be any integer; for everything that lists the terms take another rule, such as "
+            "`least-l1`.",
+        ),
+        (
+            "t --rule Shift",
+            "There is no rule 'Shift'. Rules: shift, shift-paper, two-term, four-term-paper, equidistant, "
+            "least-l1, riesz, stochastic, hadamard, commutator, flip, mixture, damping. Did you mean "
+            "`shift`?",
+        ),
+        (
+            "t --additive",
+            "gates.qprog:6:1: there is no additive form of an unbounded loop: `t` occurs in it, and it would "
+            "have infinitely many members. Give the loop a bound, as in `while{20} … do … od`, or take "
+            "another form of the derivative: the family, or the self-contained program.",
+        ),
+    ],
+)
+def test_whole_messages(refused, folder, words, message):
+    (folder / "gates.qprog").write_text(GATES)
+    assert refused("diff", "gates.qprog", "--wrt", *words.split()).split("\n")[0] == message
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_the_normaliser_of_the_paper() -> None:
     assert (1 / (k * np.log(k + math.e) ** 1.25)).sum() < 2.8
 
 
-@pytest.mark.parametrize("delta", [0.01, 0.25, 1.0, 3.5, 10.0])
+@pytest.mark.parametrize("delta", [1e-100, 1e-17, 0.01, 0.25, 1.0, 3.5, 10.0])
 def test_every_number_to_thirteen_digits(delta: float) -> None:
     whole = exact(1, delta)[1]
     assert abs(normaliser(delta) / whole - 1) < 1e-13
@@ -78,6 +78,13 @@ def test_deltas_out_of_range(delta: float) -> None:
         with pytest.raises(QdiffError) as caught:
             function()
         assert str(caught.value) == f"The δ of a log-power law is above 0 and at most 10, got {delta!r}."
+
+
+@pytest.mark.parametrize("delta", [5e-324, 9e-101])
+def test_deltas_whose_law_is_nowhere_but_at_infinity(delta: float) -> None:
+    with pytest.raises(QdiffError) as caught:
+        tail(1, delta)
+    assert str(caught.value) == f"The δ of a log-power law is at least 1e-100, got {delta!r}."
 
 
 # --- In the language ---------------------------------------------------------------------------------

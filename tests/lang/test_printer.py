@@ -122,4 +122,4 @@ def test_indentation_stops_growing() -> None:
     for _ in range(100):
         body = (If(Measured(("q",), 1), body),)
     lines = str(Program((Register("q"),), (), (), body)).split("\n")
-    assert max(len(line) - len(line.lstrip()) for line in lines) == 100
+    assert max(len(line) - len(line.lstrip()) for line in lines) == 32

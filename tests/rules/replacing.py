@@ -12,13 +12,14 @@ from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
+import sympy
 from reference.interpreter import expectation
 from reference.operators import Matrix
 from reference.semantics import Interpreter, Path, State, Store, merged
 from rules.straight_line import StraightLine
 
 from qdiff.lang import tree as qt
-from qdiff.lang.expr import Expr, is_number, multiply
+from qdiff.lang.expr import ZERO, Expr, is_number, multiply
 from qdiff.lang.observable import Observable
 from qdiff.rules.primitive import Kind, Primitive, argument, kind_of
 from qdiff.rules.term import Rule
@@ -26,7 +27,13 @@ from qdiff.rules.workspace import Workspace
 
 DONE = -1
 
-slope_of = lru_cache(maxsize=4096)(Expr.diff)
+
+@lru_cache(maxsize=4096)
+def slope_of(expression: Expr, parameter: str) -> Expr:
+    """∂a/∂θ; 0 where SymPy finds that it cancels: then θ does not occur."""
+    slope = expression.diff(parameter)
+    cancels = slope.parameters() | slope.counters() and sympy.expand(slope.to_sympy()) == 0
+    return ZERO if cancels else slope
 
 
 def replaced_value(

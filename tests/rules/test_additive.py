@@ -400,6 +400,8 @@ def test_the_text_of_zero() -> None:
         "# d/dt: exactly zero, no run that comes to an end has an occurrence of it\n"
         "qubit: q\npara: t\ncount: hit, member\nabort\n"
     )
+    nowhere = additive(qwhile("Rx(0.1*t + 0.2*t - 0.3*t)[q]", "qubit: q para: t "), "t", "riesz")
+    assert str(nowhere).startswith("# d/dt: exactly zero, no angle or probability depends on t\nqubit: q\n")
 
 
 def test_a_text_that_would_not_end() -> None:
@@ -452,6 +454,11 @@ def test_parameters_that_cannot_be_used() -> None:
             additive(program, parameter)
     with pytest.raises(QdiffError, match=r"There is no rule 'hadmard'\. .*Did you mean `hadamard`\?"):
         additive(program, "t", "hadmard")
+
+
+def test_a_rule_with_infinitely_many_terms() -> None:
+    with pytest.raises(QdiffError, match=r"^The rule `riesz` has infinitely many terms\. The family"):
+        additive(qwhile("Ry(t)[q]"), "t", "riesz")
 
 
 def test_members_that_do_not_exist() -> None:

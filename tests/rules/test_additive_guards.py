@@ -63,10 +63,10 @@ def test_the_statement_of_a_term() -> None:
     (reached,) = flips(condition("M[r] = 1 and flip(t) and M[s] = 1"))
     then, otherwise, abort = (qt.Gate("X", (), (), ("q",)),), (qt.Skip(),), (qt.Abort(),)
     (inner,) = qd.parse("qubit: q, s if M[s] = 1 then X[q] fi").body
-    assert GuardTerm(ONE, reached, True).block(then, otherwise, abort) == (
+    assert GuardTerm(ONE, reached, True).block(then, otherwise) == (
         qt.If(qt.Measured(("r",), 1), (inner,), abort),
     )
-    assert GuardTerm(ONE, reached, False).block(then, (), abort) == (
+    assert GuardTerm(ONE, reached, False).block(then, ()) == (
         qt.If(qt.Measured(("r",), 1), (qt.Skip(),), abort),
     )
 

@@ -16,9 +16,9 @@ from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Block, Gate, Program
 from qdiff.objective import expectation
 from qdiff.rules import rules
+from qdiff.rules.finding import Finder
 from qdiff.rules.primitive import Kind, Primitive
 from qdiff.rules.registry import select
-from qdiff.rules.sites import find_sites
 from qdiff.rules.tangent import tangent
 from qdiff.rules.term import Rule, Term
 from qdiff.rules.workspace import Workspace
@@ -130,8 +130,8 @@ OBSERVABLE = parse_observable("c + Z[r] + 0.3*Y[r]")
 
 def slope(program: Program, observable: Observable, broken: Callable[[Rule], Rule]) -> float:
     """The derivative by t at 1.1, by the tangent whose rules are changed."""
-    sites = find_sites(program, "t")
-    made = tangent(program, [replace(site, rule_used=broken(site.rule_used)) for site in sites])
+    sites = Finder(program, ("t",)).sites()
+    made = tangent(program, [replace(site, rule=broken(site.rule)) for site in sites])
     objective = expectation(made.program, observable * made.readout, engine="hybrid")
     return float(objective.grad({"t": 1.1, made.parameter: 0.0}, wrt=made.parameter)[0])
 
@@ -150,7 +150,7 @@ def test_the_tangent_finds_a_lost_sign() -> None:
     for lost in (0.0, 1.0):
         sites = [
             replace(site, slope=number(lost)) if "-2*t" in str(site.argument) else site
-            for site in find_sites(LOOP, "t")
+            for site in Finder(LOOP, ("t",)).sites()
         ]
         made = tangent(LOOP, sites)
         objective = expectation(made.program, OBSERVABLE * made.readout, engine="hybrid")

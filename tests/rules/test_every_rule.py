@@ -13,7 +13,7 @@ from qdiff.lang.channels import channel_record, known_channels
 from qdiff.lang.expr import Parameter
 from qdiff.lang.tree import Channel, Flip, Gate
 from qdiff.rules.primitive import ChannelKind, GateKind
-from qdiff.rules.registry import SELECTIONS, choose, select
+from qdiff.rules.registry import SELECTIONS, select
 from qdiff.rules.term import Rule
 from qdiff.rules.workspace import Workspace
 
@@ -91,10 +91,6 @@ def test_coefficients_of_channels_are_those_of_their_records(name: str) -> None:
     for p in (0.0, 0.3, 0.9):
         found = [float(c.evaluate({"p": p})) for c in coefficients]
         assert_close(found, [float(c) for c in kind.record.rule(np.array(p))], 1e-12)
-
-
-def test_rules_say_their_names() -> None:
-    assert repr(choose("C_Ry")) == "<rule equidistant>"
 
 
 def test_what_applies_is_decided_by_the_kind() -> None:

@@ -17,10 +17,15 @@ ROOT = HERE.parents[1]
 STUDIES = {
     "amplitude_amplification": ("casestudies/amplitude_amplification/program.qprog", "a", "t"),
     "quantum_walk": ("benchmarks/programs/quantum_walk.qprog", "t1"),
-    "repeat_until_success": ("benchmarks/programs/repeat_until_success.qprog", "s6"),
+    "repeat_until_success": ("benchmarks/programs/repeat_until_success.qprog", "t1", "s6"),
 }
-SUBJECTS = [(study, parameter) for study, (_, *parameters) in STUDIES.items() for parameter in parameters]
 RENDERINGS = ("family", "self_contained", "tangent", "additive")
+SUBJECTS = [
+    (study, parameter, rendering)
+    for study, (_, *parameters) in STUDIES.items()
+    for parameter in parameters
+    for rendering in RENDERINGS
+] + [("amplitude_amplification", "t", "geometric")]
 BOUND = 2  # passes of the loops, for the additive form
 
 
@@ -32,12 +37,12 @@ def rendered(made: DerivativeProgram, rendering: str) -> tuple[str, Program]:
         bounded = parse(str(made.source).replace("while ", f"while{{{BOUND}}} "))
         derivative = additive(bounded, made.parameter)
         return str(derivative), derivative.joined.program
-    what = made.tangent if rendering == "tangent" else made.self_contained()
+    laws = {"self_contained": "log-power", "geometric": "geometric"}
+    what = made.tangent if rendering == "tangent" else made.self_contained(laws[rendering])
     return str(what), what.program
 
 
-@pytest.mark.parametrize("rendering", RENDERINGS)
-@pytest.mark.parametrize(("study", "parameter"), SUBJECTS)
+@pytest.mark.parametrize(("study", "parameter", "rendering"), SUBJECTS)
 def test_renderings_of_the_studies(
     study: str, parameter: str, rendering: str, request: pytest.FixtureRequest
 ) -> None:
@@ -52,5 +57,5 @@ def test_renderings_of_the_studies(
 
 
 def test_there_are_no_other_golden_files() -> None:
-    expected = {f"{study}_{p}_{rendering}.qprog" for study, p in SUBJECTS for rendering in RENDERINGS}
+    expected = {f"{study}_{parameter}_{rendering}.qprog" for study, parameter, rendering in SUBJECTS}
     assert {file.name for file in (HERE / "golden").iterdir()} == expected

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from helpers import assert_close
-from rules.replacing import replaced_value
-from rules.test_programs import (
+from rules.renderings import (
     check_renderings,
     check_start,
     derivative_of,
@@ -13,6 +12,7 @@ from rules.test_programs import (
     tangent_slope,
     weighted,
 )
+from rules.replacing import replaced_value
 
 from qdiff.lang.text.observable_text import parse_observable
 from qdiff.lang.text.parser import parse

@@ -11,7 +11,7 @@ from helpers import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rules.kinds import PROGRAM, Subject, derivative, inputs, ran, subjects
-from rules.test_programs import weighted
+from rules.renderings import weighted
 
 from qdiff.errors import QdiffError
 from qdiff.lang.expr import ZERO, Expr, add, negate, number
@@ -123,8 +123,34 @@ def test_frequencies_that_nearly_agree_need_large_shifts(apart: float) -> None:
     check_least_l1((0.6180339887, 1 - apart, 1.0))
 
 
-def test_frequencies_that_cannot_be_told_apart() -> None:
-    assert shifts.least_l1((0.6180339887, 1 - 1e-11, 1.0)) == ()
+@pytest.mark.parametrize("others", [(), (0.6180339887,), (0.3, 0.6180339887)])
+def test_how_near_to_the_largest_another_frequency_may_be(others: tuple[float, ...]) -> None:
+    """A shift s with cos(ω_max s) = 0 tells them apart by (ω_max - ω)² s²/2 only: s has to be large."""
+    check_least_l1((*others, 1 - 8e-10, 1.0))
+    for apart in (7e-10, 1e-11):
+        assert shifts.least_l1((*others, 1 - apart, 1.0)) == ()
+
+
+def test_several_near_the_largest_may_be_less_near() -> None:
+    check_least_l1((0.4, 1 - 2e-4, 1 - 1e-4, 1.0))
+    assert shifts.least_l1((0.4, 1 - 2e-5, 1 - 1e-5, 1.0)) == ()
+
+
+@pytest.mark.parametrize("apart", [1e-3, 1e-6, 1e-10, 2e-12])
+def test_frequencies_below_the_largest_may_be_as_near_to_each_other_as_they_like(apart: float) -> None:
+    frequencies = (0.3, 0.3 + apart, 0.7, 1.0)
+    check_least_l1(frequencies)
+    assert max(abs(_value(shift.by)) for shift in shifts.least_l1(frequencies)) < 16 * math.pi
+
+
+def test_the_refusal_of_frequencies_that_are_too_near() -> None:
+    text = "qubit: q, r para: t gate G(a)[x, y] = exp(-i a/2 * (X Z + 0.0000000004*Z Y)) G(t)[q, r]"
+    with pytest.raises(QdiffError) as error:
+        differentiate(parse(text), "t", "least-l1")
+    assert str(error.value).split("\n")[0].partition(": ")[2] == (
+        "the rule `least-l1` does not apply to `G`: its largest frequency is too close to others. Rules that "
+        "do: riesz, commutator."
+    )
 
 
 def test_no_table_has_less_than_the_largest_frequency() -> None:
@@ -166,6 +192,11 @@ def shift_subjects() -> list[Subject]:
     ]
 
 
+def riesz(largest: float, cut: int) -> Table:
+    """The entries -cut ≤ j < cut."""
+    return tuple(shifts.riesz_entry(largest, number(j)) for j in range(-cut, cut))
+
+
 @pytest.mark.parametrize("cut", [1, 7, 60])
 @pytest.mark.parametrize("subject", shift_subjects(), ids=str)
 def test_the_cut_table_of_riesz_is_as_near_as_it_says(subject: Subject, cut: int) -> None:
@@ -174,7 +205,7 @@ def test_the_cut_table_of_riesz_is_as_near_as_it_says(subject: Subject, cut: int
     assert isinstance(subject.primitive, Gate)
     largest = subject.kind.frequencies[-1]
     gate, workspace = subject.primitive, Workspace(PROGRAM)
-    table = shifts.riesz(largest, cut)
+    table = riesz(largest, cut)
     terms = [Term(s.coefficient, shifted(gate, s.by)) for s in table]
     assert len(terms) == 2 * cut
     # A random pure state of the gate's qubits.
@@ -192,15 +223,16 @@ def test_the_family_has_all_terms_of_riesz() -> None:
     made = differentiate(program, "t", "riesz")
     family, cut = made.family, 40
     assert parse(str(family)) == family.program
-    assert family.terms is None
+    assert family.most_terms is None
     observable = parse_observable("Z[r] + X[r]*X[q]")
     total = sum(weighted(family.at(1, j), family.weights, observable, x) for j in range(-cut, cut))
     exact = float(expectation(program, observable).grad(x)[0])
     assert 1e-9 < abs(total - exact) <= 2 * 2 * 1 / (math.pi**2 * cut) * 2
     assert "# site = 1, any integer j: " in str(made)
     message = (
-        "The rule `riesz` has infinitely many terms. The family has them all, its input j may be any "
-        "integer; for everything that lists the terms take another rule, such as `least-l1`."
+        "The rule `riesz` has infinitely many terms. The family of a first derivative has them all, its "
+        "input j may be any integer; for everything that lists the terms take another rule, such as "
+        "`least-l1`."
     )
     for rendering in (lambda: made.terms, lambda: made.tangent, lambda: made.self_contained()):
         with pytest.raises(QdiffError) as error:
@@ -212,7 +244,7 @@ def test_the_family_has_all_terms_of_riesz() -> None:
 
 def test_the_bound_of_riesz_is_sharp_within_a_factor() -> None:
     """At a frequency where the terms that were cut off add up, the error is near the bound."""
-    table = shifts.riesz(1.0, 50)
+    table = riesz(1.0, 50)
     c, s = np.array([(_value(shift.coefficient), _value(shift.by)) for shift in table]).T
     omega = np.linspace(0.01, 1, 100)
     errors = np.abs(np.exp(1j * np.outer(omega, s)) @ c - 1j * omega)
@@ -223,7 +255,7 @@ def test_the_bound_of_riesz_is_sharp_within_a_factor() -> None:
 
 def test_the_weights_of_riesz_sum_to_the_largest_frequency() -> None:
     for cut in (1, 10, 100):
-        l1 = shifts.l1(shifts.riesz(0.7, cut))
+        l1 = shifts.l1(riesz(0.7, cut))
         assert 0.7 - 2 * 0.7 / (math.pi**2 * cut) - 1e-12 <= l1 <= 0.7
 
 

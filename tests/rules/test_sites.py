@@ -11,7 +11,8 @@ from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Block, Program, Skip
 from qdiff.rules.additive import additive
 from qdiff.rules.derivative import differentiate
-from qdiff.rules.sites import Site, find_sites, replaced_at
+from qdiff.rules.finding import Finder
+from qdiff.rules.sites import Site, replaced_at
 from qdiff.rules.workspace import Workspace
 
 CONTROLLED = "qubit: q, r\npara: t\nwhile M[q] = 0 do\n    Ry(t)[q]; C_Ry(2*t)[q][r]\nod\n"
@@ -40,6 +41,16 @@ def test_no_rule_for_a_gate_of_an_additive_derivative() -> None:
         additive(parse(text, "walk.qprog"), "t")
 
 
+def test_a_parameter_that_cancels_occurs_nowhere() -> None:
+    program = parse("qubit: q para: t Ry(t - t)[q]; Rx(0*t + 1)[q]; if flip(t/t) then Ry(2*t - 0.5)[q] fi")
+    (site,) = differentiate(program, "t").sites
+    assert (site.number, str(site.argument), str(site.slope)) == (1, "2*t - 0.5", "2")
+    for angle in ("t - t", "0*t + 1", "sin(t)^2 + cos(t)^2", "1"):
+        nowhere = differentiate(parse(f"qubit: q para: t Ry({angle})[q]"), "t")
+        assert (nowhere.sites, nowhere.terms) == ((), ())
+        assert str(nowhere) == "# d/dt by shift: exactly zero, no angle or probability depends on t\n"
+
+
 def removed(program: Program, sites: tuple[Site, ...], numbers: set[int]) -> Program:
     def put(site: Site, same: Block) -> Block:
         return (Skip(),) if site.number in numbers else same
@@ -50,7 +61,7 @@ def removed(program: Program, sites: tuple[Site, ...], numbers: set[int]) -> Pro
 def test_statements_in_the_place_of_sites() -> None:
     """`U` is three primitives; what does not depend on the parameter stays, equal or not."""
     program = parse("qubit: q para: t, u Ry(t)[q]; Ry(u)[q]; U(u, t, 2*t)[q]; Rx(t)[q]")
-    sites = find_sites(program, "t")
+    sites = Finder(program, ("t",)).sites()
     assert [str(site) for site in sites] == [
         "line 1: Ry(t)[q] by two-term",
         "line 1: P(2*t)[q] by two-term",
@@ -65,4 +76,4 @@ def test_statements_in_the_place_of_sites() -> None:
 def test_sites_of_another_program_are_refused() -> None:
     program, other = parse("qubit: q para: t Ry(t)[q]"), parse("qubit: q para: t Ry(t)[q]")
     with pytest.raises(AssertionError, match="the sites are those of this program"):
-        removed(program, find_sites(other, "t"), set())
+        removed(program, Finder(other, ("t",)).sites(), set())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -92,6 +93,7 @@ def test_asked_for_by_name() -> None:
     static, measured = program_on(3, LAYERS), program_on(3, FEED_FORWARD)
     for name in ("pure state", "pure-state", "Pure_State"):
         assert choose(static, MEMORY, name).name == "pure-state"
+    assert choose(static, MEMORY, "hybrid").operations == candidates_for(static)[0].operations
     choice = choose(measured, MEMORY, "branching")
     assert choice.name == "branching"
     assert choice.reason.startswith("asked for by name (hybrid: about ")
@@ -182,6 +184,7 @@ def test_an_engine_that_is_handed_in() -> None:
     engine = ReferenceEngine(program)
     engines = Engines(program, wanted=engine)
     assert engines.chosen is engine
+    assert engines.choice.operations == math.inf
     found = engines.explained(Analysis(1, 0, 0, (), {}, 0.0, engine="?", reason="interpreted"))
     assert (found.engine, found.reason) == ("reference", "handed in as an object; interpreted")
 

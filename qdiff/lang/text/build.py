@@ -16,7 +16,7 @@ from qdiff.lang.source import Position
 from qdiff.lang.text import syntax as sx
 from qdiff.lang.text.gate_rows import WRITE_GATE, row
 from qdiff.lang.text.precedence import Operand, Signed, grouped
-from qdiff.lang.text.syntax import Fault, Name, Operation, place, span
+from qdiff.lang.text.syntax import SELECTION, Fault, Name, Operation, place, span
 from qdiff.lang.text.tokens import Token
 
 LONGEST_INTEGER = 300
@@ -190,6 +190,10 @@ class Builder:
     def measurement(self, parts: list[Any]) -> Operation:
         keyword, (_, qubits, last) = parts
         return Operation("M", qubits, span(keyword.pos, last))
+
+    def selection(self, parts: list[Any]) -> Operation:
+        condition, close = parts
+        return Operation(SELECTION, (condition,), span(place(condition), close.pos))
 
     def bracketed(self, parts: list[Any]) -> sx.Expression:
         opening, closing = parts[0], parts[2]

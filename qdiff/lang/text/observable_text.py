@@ -1,7 +1,7 @@
 """The text form of observables: `c * P1[r] / 40`, `Z[q]*Z[r] + 0.5*X[q]`, `1 - P0[data[2]]`.
 
-A sum of products of numbers, counters and at most one operator per qubit; products are expanded.
-`X[…] Y[…] Z[…] P0[…] P1[…]` are operators, any other name or name[integer] is a counter.
+A sum of products of numbers, counters, functions of counters and at most one operator per qubit; products
+are expanded. `X[…] Y[…] Z[…] P0[…] P1[…]` are operators, any other name or name[integer] is a counter.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import TypeAlias
 from qdiff.errors import QdiffError
 from qdiff.lang import expr as ex
 from qdiff.lang.evaluate import ValueFailure
-from qdiff.lang.expr import FUNCTIONS
-from qdiff.lang.gates import is_gate
+from qdiff.lang.expr import FUNCTIONS, HAZARD, ONE, Expr, divide
 from qdiff.lang.observable import P0, P1, Observable, Term, X, Y, Z, constant, count
+from qdiff.lang.observable_expression import from_expression
 from qdiff.lang.source import Position
+from qdiff.lang.text.function_text import FunctionReader, element_name
 from qdiff.lang.text.parser import read_expression, reading, source_of
-from qdiff.lang.text.syntax import Element, Expression, Fault, Name, Operation, place
+from qdiff.lang.text.syntax import SELECTION, Element, Expression, Fault, Name, Operation, place
 
 OPERATORS = {"X": X, "Y": Y, "Z": Z, "P0": P0, "P1": P1}
 MOST_EXPANDED = 40_000  # pairs of terms in one product
@@ -36,16 +37,19 @@ def parse_observable(text: str) -> Observable:
 
 
 def _observable(expression: Expression) -> Observable:
+    functions = FunctionReader()
     done: list[Value] = []
     pending: list[tuple[Expression, bool]] = [(expression, False)]
     while pending:
         node, ready = pending.pop()
         if not isinstance(node, Operation):
             done.append(_atom(node))
+        elif node.operator == SELECTION:
+            done.append(_located(node, [], functions))
         elif ready:
             operands = done[-len(node.operands) :]
             del done[-len(node.operands) :]
-            done.append(_located(node, operands))
+            done.append(_located(node, operands, functions))
         else:
             _admit(node)
             pending.append((node, True))
@@ -75,35 +79,16 @@ def _atom(node: Expression) -> Value:
                 raise Fault(
                     f"`{text}` acts on one qubit, got {len(node.indices)}.", node.pos, "Multiply operators."
                 )
-            return OPERATORS[text](_element_name(node.indices[0], "a qubit"))
+            return OPERATORS[text](element_name(node.indices[0], "a qubit"))
         case _:
-            return count(_element_name(node, "a counter"))
-
-
-def _element_name(node: Expression, what: str) -> str:
-    """The name of a qubit or counter: "q" or "data[2]"."""
-    if isinstance(node, Name):
-        return node.text
-    if not isinstance(node, Element):
-        raise Fault(f"expected {what}, found an expression.", place(node))
-    match node.indices:
-        case (ex.Number(value=int(index)),):
-            return f"{node.name.text}[{index}]"
-        case _ if is_gate(node.name.text):
-            raise Fault(
-                f"there is no operator `{node.name.text}`: operators are X, Y, Z, P0, P1; the identity "
-                "is left out.",
-                node.pos,
-            )
-        case _:
-            raise Fault(f"the index of {what} is one integer, as in `{node.name.text}[2]`.", node.pos)
+            return count(element_name(node, "a counter"))
 
 
 # --- Operations ---------------------------------------------------------------------------------
 
 
 def _admit(node: Operation) -> None:
-    if node.operator in ("+", "-", "*", "/", "^", *FUNCTIONS):
+    if node.operator in ("+", "-", "*", "/", "^", HAZARD, *FUNCTIONS):
         return
     if node.operator in ("div", "mod"):
         raise Fault(f"`{node.operator}` cannot stand in an observable.", node.pos)
@@ -112,10 +97,10 @@ def _admit(node: Operation) -> None:
     raise Fault("expected a sum of products, found a condition.", node.pos)
 
 
-def _located(node: Operation, x: list[Value]) -> Value:
+def _located(node: Operation, x: list[Value], functions: FunctionReader) -> Value:
     """The value of an operation; what fails is reported at its place."""
     try:
-        value = _combined(node, x)
+        value = _combined(node, x, functions)
     except ValueFailure as failure:
         raise Fault(failure.message, node.pos) from None
     except QdiffError as error:
@@ -125,24 +110,33 @@ def _located(node: Operation, x: list[Value]) -> Value:
     return value
 
 
-def _combined(node: Operation, x: list[Value]) -> Value:
+def _combined(node: Operation, x: list[Value], functions: FunctionReader) -> Value:
     match node.operator:
         case "+":
             return _sum(x)
         case "-":
             return -x[0]
         case "*":
-            return _product(node, x)
+            return _product(node, x, functions)
         case "/":
             return x[0]  # a factor of `_product`
         case "^":
-            return _power(node, x[0], x[1])
+            return _power(node, x[0], x[1], functions)
+        case ex.HAZARD if not any(isinstance(value, Observable) for value in x):
+            index, delta = (ex.number(value) for value in x if not isinstance(value, Observable))
+            return float(ex.LogPowerHazard(index, delta).evaluate())
         case function:
-            if isinstance(x[0], Observable):
-                raise Fault(
-                    f"`{function}` takes a number: an observable is a polynomial in counters.", node.pos
-                )
-            return float(ex.Call(function, ex.number(x[0])).evaluate())
+            if any(isinstance(value, Observable) and value.qubits for value in x):
+                raise Fault(f"`{function}` takes numbers and counters, not operators.", node.pos)
+            if x and not isinstance(x[0], Observable) and function != HAZARD:
+                return float(ex.Call(function, ex.number(x[0])).evaluate())
+            return _number_or_function(functions.read(node))
+
+
+def _number_or_function(expression: Expr) -> Value:
+    if expression.counters():
+        return from_expression(expression)
+    return float(expression.evaluate())
 
 
 def _sum(x: list[Value]) -> Value:
@@ -156,22 +150,25 @@ def _plus(left: Value, right: Value = 0.0) -> Value:
     return left + right
 
 
-def _product(node: Operation, x: list[Value]) -> Value:
-    # Numbers, counters and operators are gathered, so that a long product stays cheap.
+def _product(node: Operation, x: list[Value], functions: FunctionReader) -> Value:
+    # Numbers, counters, functions and operators are gathered, so that a long product stays cheap.
     coefficient = 1.0
     powers: dict[str, int] = {}
     letters: dict[str, str] = {}
+    gathered: list[tuple[Expr, int]] = []
     sums: list[Observable] = []
     acted_on: set[str] = set()
     for operand, value in zip(node.operands, x, strict=True):
-        divides = isinstance(operand, Operation) and operand.operator == "/"
+        divisor = _divisor(operand)
         if not isinstance(value, Observable):
-            if divides and value == 0:
+            if divisor is not None and value == 0:
                 raise Fault("division by zero.", place(operand))
-            coefficient = coefficient / value if divides else coefficient * value
+            coefficient = coefficient * value if divisor is None else coefficient / value
             continue
-        if divides:
-            raise Fault("only numbers divide in an observable.", place(operand))
+        if divisor is not None:
+            if value.qubits:
+                raise Fault("only numbers and counters divide in an observable.", place(operand))
+            value = from_expression(divide(ONE, functions.read(divisor)))
         for qubit in value.qubits:
             if qubit in acted_on:
                 raise Fault(f"the qubit `{qubit}` stands twice in one term.", place(operand))
@@ -182,14 +179,21 @@ def _product(node: Operation, x: list[Value]) -> Value:
         term = value.terms[0]
         coefficient *= term.coefficient.real
         letters.update(term.operators)
+        gathered.extend(term.functions)
         for name, power in term.counters:
             powers[name] = powers.get(name, 0) + power
-    if not sums and not powers and not letters:
+    if not sums and not powers and not letters and not gathered:
         return coefficient
-    result = Observable((Term(coefficient, tuple(powers.items()), tuple(letters.items())),))
+    term = Term(coefficient, tuple(powers.items()), tuple(letters.items()), tuple(gathered))
+    result = Observable((term,))
     for factor in sums:
         result = _times(result, factor, node.pos)
     return result
+
+
+def _divisor(operand: Expression) -> Expression | None:
+    """What an operand of a product divides by; None where it multiplies."""
+    return operand.operands[0] if isinstance(operand, Operation) and operand.operator == "/" else None
 
 
 def _times(left: Observable, right: Observable, pos: Position) -> Observable:
@@ -198,10 +202,13 @@ def _times(left: Observable, right: Observable, pos: Position) -> Observable:
     return left * right
 
 
-def _power(node: Operation, base: Value, exponent: Value) -> Value:
+def _power(node: Operation, base: Value, exponent: Value, functions: FunctionReader) -> Value:
     if isinstance(exponent, Observable):
-        raise Fault("the exponent is a number.", place(node.operands[1]))
-    if not isinstance(base, Observable):
+        if exponent.qubits:
+            raise Fault("the exponent is made of numbers and counters.", place(node.operands[1]))
+        if not isinstance(base, Observable):
+            return _number_or_function(functions.read(node))
+    elif not isinstance(base, Observable):
         return float(ex.Power(ex.number(base), ex.number(exponent)).evaluate())
     if base.qubits:
         raise Fault(
@@ -209,8 +216,8 @@ def _power(node: Operation, base: Value, exponent: Value) -> Value:
             node.pos,
             "X, Y and Z square to 1, P0 and P1 to themselves.",
         )
-    if exponent < 0 or not exponent.is_integer():
-        raise Fault("a counter has an integer from 0 as its exponent.", place(node.operands[1]))
+    if isinstance(exponent, Observable) or exponent < 0 or not exponent.is_integer():
+        return _number_or_function(functions.read(node))
     result, square, left = constant(1), base, int(exponent)
     while left:
         if left & 1:

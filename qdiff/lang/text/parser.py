@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Any, Literal, TypeVar
 
 from qdiff.errors import QdiffError
-from qdiff.lang.given_gates import GivenGate, declarations
+from qdiff.lang.gates_from_matrices import GivenGate, declarations
 from qdiff.lang.source import Source
 from qdiff.lang.text import syntax as sx
 from qdiff.lang.text.scan import scan

@@ -7,7 +7,7 @@ from enum import Enum
 from qdiff.lang.expr import FUNCTIONS, HAZARD
 from qdiff.lang.source import Position
 from qdiff.lang.text.names import LARGEST_INTEGER
-from qdiff.lang.text.syntax import Fault, Operation
+from qdiff.lang.text.syntax import SELECTION, Fault, Operation
 from qdiff.lang.tree import OPERATORS as COMPARISONS
 
 
@@ -34,6 +34,8 @@ def admit(node: Operation, where: Place) -> None:
         Fault: what was expected, what was found.
     """
     operator = node.operator
+    if operator == SELECTION:
+        raise Fault("`[… = …]` stands in observables only.", node.pos, "In a program use `if`.")
     if operator in _OPERATORS[where]:
         return
     if operator == "M":

@@ -57,7 +57,7 @@ class Resolver:
                 count = len(node.operands)
                 operands = done[-count:]
                 del done[-count:]
-                done.append(_combined(node, operands))
+                done.append(combined(node, operands))
             elif node.operator in tree.OPERATORS and any(_is_measurement(side) for side in node.operands):
                 admit(node, where)
                 self._count(1, node.pos)
@@ -162,7 +162,7 @@ class Resolver:
                 raise Fault(f"{described(binding)} is not an array: it has no elements.", element.pos)
 
 
-def _combined(node: Operation, x: list[Any]) -> Any:
+def combined(node: Operation, x: list[Any]) -> Any:
     """The value of an operation over resolved operands."""
     operator, pos = node.operator, node.pos
     match operator:

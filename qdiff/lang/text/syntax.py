@@ -16,6 +16,7 @@ from qdiff.lang import tree
 from qdiff.lang.source import Position
 
 LONGEST_QUOTED = 60
+SELECTION = "[]"  # the operator of `[e = 1]`
 _QUOTED = re.compile(r"`([^`]*)`")
 
 

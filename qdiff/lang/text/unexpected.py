@@ -17,6 +17,7 @@ _STATEMENT = frozenset({"SKIP", "ABORT", "IF", "CASE", "WHILE", "FOR", "NAME"})
 _EXPRESSION = frozenset(
     {"INTEGER", "FLOAT", "PI", "FUNCTION", "HAZARD", "MEASURE", "FLIP", "MINUS", "NOT", "LPAR", "NAME"}
 )
+_SELECTION = "_LSQB"  # begins an expression of an observable only: not worth saying
 _DECLARATION = frozenset({"QUBIT", "PARA", "COUNT", "DEF", "GATE"})
 _OPERATOR = frozenset({"OPERATOR", "MINUS"})
 _CLOSING = frozenset({"_FI", "_OD", "_ESAC", "ELSE", "$END"})
@@ -61,7 +62,7 @@ def _expected(accepts: frozenset[str]) -> str:
     for group, word in _GROUPS:
         if group <= accepts:
             groups.append(word)
-            rest -= group
+            rest -= group | {_SELECTION} if group is _EXPRESSION else group
     words = [word for name, word in _WORDS.items() if name in rest] + groups
     if "$END" in accepts or not accepts:
         words.append("the end of the text")

@@ -22,6 +22,7 @@ import numpy as np
 
 from qdiff.lang.observable import Observable
 from qdiff.sim.exact import Floats
+from qdiff.sim.function_sizes import rounding
 from qdiff.sim.hybrid import traces
 from qdiff.sim.hybrid.accuracy import Accuracy, accuracy
 from qdiff.sim.hybrid.dominating import Dominating
@@ -32,6 +33,7 @@ from qdiff.sim.hybrid.solution import Solution
 from qdiff.sim.hybrid.sweeps import States
 from qdiff.sim.rounding import generator_norm
 
+STEEP = "a function of counters in the observable is too steep for a bound of its rounding"
 FLIP = 2.0  # ‖∂𝓔/∂p‖ of a flip: what goes into one branch comes out of the other
 WITHIN = 3.0  # times the noise of a trace: pulling back in it, and sums over gates and over visits
 
@@ -77,6 +79,9 @@ def error_bounds(
     dominating = Dominating(solution)
     n = solution.solver.moments
     norms = _norms(solution, observable)
+    off = _rounding(solution, observable)
+    if not all(math.isfinite(x) for error in off.values() for x in error.flat):
+        return ErrorBounds(math.inf, nothing, f"no bound is proved: {STEEP}")
     stops = dict(norms)
     for vertex in solution.frontier:
         stops[vertex] = outside.norms[vertex][None]
@@ -91,7 +96,7 @@ def error_bounds(
     known = accuracy(
         solution, observable, pulled, residuals, projected=exact or caught > 0, absolute=absolute
     )
-    found = _Work(solution, dominating, alpha[:, 0], known)
+    found = _Work(solution, dominating, alpha[:, 0], known, off)
     value = found.value(norms, returned.values) + found.outside(outside.norms)
     why = "residuals" + (" in extended precision" if known.extended else " and rounding")
     why += ", times certified bounds of the observable on the way"
@@ -121,14 +126,23 @@ class _Work:
 
     Args:
         alpha: bounds of ‖A‖, (vertices, n).
+        off: what functions of counters are off by at the ends, (1, n) each.
     """
 
-    def __init__(self, solution: Solution, dominating: Dominating, alpha: Floats, known: Accuracy) -> None:
+    def __init__(
+        self,
+        solution: Solution,
+        dominating: Dominating,
+        alpha: Floats,
+        known: Accuracy,
+        off: Mapping[int, Floats],
+    ) -> None:
         self.solution = solution
         self.graph = solution.graph
         self.dominating = dominating
         self.alpha = alpha
         self.known = known
+        self.off = off
         trace = np.array(self.graph.trace)
         self.noise = np.where(trace >= 0, np.append(known.noise, 0.0)[trace], 0.0)[:, None]
         self.rho = known.states_residual + self.noise * known.states
@@ -138,6 +152,7 @@ class _Work:
     def value(self, norms: Mapping[int, Floats], returned: Sequence[float]) -> float:
         """|f̃ - f̂| + Σ_v ‖A_v‖ ‖ρ_v‖₁, and the rounding of Σ tr(O R)."""
         off = max(float(abs(self.known.value - np.longdouble(x))) for x in returned)
+        off += sum(float(error[0] @ self.known.states[v]) for v, error in self.off.items())
         ends = sum(float(norms[v][0] @ self.known.states[v]) for v in norms)
         return OUTWARDS * (off + float((self.alpha * self.rho).sum()) + self.known.summing * ends)
 
@@ -159,9 +174,9 @@ class _Work:
         sources = {v: np.stack([error[v], weights[graph.trace[v]] * self.alpha[v]]) for v in graph.followed}
         if not sources:
             return dict.fromkeys(numbers.source.wrt, 0.0)
-        found = self.dominating.upper(
-            dict.fromkeys([*graph.ends, *graph.frontier], np.zeros((2, n))), sources
-        )
+        stops = dict.fromkeys([*graph.ends, *graph.frontier], np.zeros((2, n)))
+        stops |= {v: np.concatenate([error, np.zeros((1, n))]) for v, error in self.off.items()}
+        found = self.dominating.upper(stops, sources)
         if found is None:
             return None
         # Whatever the parameter: what ρ becomes.
@@ -221,6 +236,20 @@ class _Work:
         direction[0, parameter] = 1.0
         gates, tosses = numbers.rates(direction)
         return np.abs(gates[0]), np.abs(tosses[0])
+
+
+def _rounding(solution: Solution, observable: Observable) -> dict[int, Floats]:
+    """What functions of counters are off by at every end, (1, n); nothing where there are none."""
+    if not observable.functions:
+        return {}
+    names = solution.numbers.source.flow.counters
+    parts = solution.graph.counted.split(observable, names)
+    result = {}
+    for vertex in solution.graph.ends:
+        errors = result[vertex] = np.zeros((1, solution.solver.moments))
+        for moment, part in parts.items():
+            errors[0, moment] = rounding(part, solution.store(vertex))
+    return result
 
 
 def _norms(solution: Solution, observable: Observable) -> dict[int, Floats]:

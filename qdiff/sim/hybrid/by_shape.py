@@ -53,8 +53,8 @@ def correlations(steps: MatrixSteps, states: Field, observables: Field, columns:
         kept = _kept(steps, shape, lanes, side_by_side(states, lanes.vertices))
         registers: dict[int, Reals] = {}
         leaves = [
-            _at_leaf(graph, moment, observables, targets, columns, n)
-            for moment, targets in zip(shape.moments, lanes.targets, strict=True)
+            _at_leaf(graph, assignment, observables, targets, columns, n)
+            for assignment, targets in zip(shape.assignments, lanes.targets, strict=True)
         ]
         for i in range(len(shape.ops) - 1, shape.wanted[0] - 1, -1):
             code, src, dst, arg = shape.ops[i]
@@ -157,13 +157,13 @@ def _kept(steps: MatrixSteps, shape: Shape, lanes: Lanes, states: Reals) -> dict
     return kept
 
 
-def _at_leaf(graph: Graph, moment: int, observables: Field, targets: Ints, k: int, n: int) -> Reals:
+def _at_leaf(graph: Graph, assignment: int, observables: Field, targets: Ints, k: int, n: int) -> Reals:
     """The observables that a leaf leads to, moments as they are at the start, (P, L, k·m·n, D²)."""
     found = observables.array[targets]  # (L, m, P, k·n, D²)
     count, width, rows = found.shape[:3]
     stack = found.reshape(count, width, rows, k, n, -1).transpose(2, 0, 3, 1, 4, 5)
-    if moment:
-        stack = graph.moments[moment].T @ stack
+    if assignment:
+        stack = graph.assignments[assignment].T @ stack
     return stack.reshape(rows, count, k * width * n, -1)
 
 

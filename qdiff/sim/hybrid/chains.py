@@ -22,16 +22,16 @@ def chain_forward(sweeps: Sweeps, steps: MatrixSteps, chain: Chain, states: Fiel
     """All states of a chain at once: y_k = b_k + y_{k-1} A_{k-1}."""
     if not any(v in states for v in chain.vertices):
         return
-    moments = sweeps.graph.traces[sweeps.graph.trace[chain.vertices[0]]].moments
+    assignments = sweeps.graph.traces[sweeps.graph.trace[chain.vertices[0]]].assignments
     parts = _matrices(steps, chain)
     y = states.array[chain.places]
-    _scan(sweeps, y, parts[chain.leaf], moments[chain.leaf], adjoint=False)
+    _scan(sweeps, y, parts[chain.leaf], assignments[chain.leaf], adjoint=False)
     states.array[chain.places] = y
     states.mark(chain.vertices)
-    for leaf, (matrix, moment, targets) in enumerate(zip(parts, moments, chain.targets, strict=True)):
+    for leaf, (matrix, assignment, targets) in enumerate(zip(parts, assignments, chain.targets, strict=True)):
         leaving = _times(y[-1:], matrix[-1:]) if leaf == chain.leaf else _times(y, matrix)
-        if moment:
-            leaving = sweeps.moved(leaving, moment, None)
+        if assignment:
+            leaving = sweeps.moved(leaving, assignment, None)
         np.add.at(states.array, targets, leaving)
         states.mark(chain.leaving[leaf])
 
@@ -40,13 +40,13 @@ def chain_backward(
     sweeps: Sweeps, steps: MatrixSteps, chain: Chain, observables: Field, sources: Mapping[int, Reals]
 ) -> None:
     """All observables of a chain at once: a_k = b_k + A_k a_{k+1}."""
-    moments = sweeps.graph.traces[sweeps.graph.trace[chain.vertices[0]]].moments
+    assignments = sweeps.graph.traces[sweeps.graph.trace[chain.vertices[0]]].assignments
     parts = [part.swapaxes(-1, -2)[::-1] for part in _matrices(steps, chain)]
     a = np.zeros((len(chain.vertices), *observables.array.shape[1:]))  # the last vertex first
-    for leaf, (matrix, moment, targets) in enumerate(zip(parts, moments, chain.targets, strict=True)):
+    for leaf, (matrix, assignment, targets) in enumerate(zip(parts, assignments, chain.targets, strict=True)):
         found = observables.array[targets[::-1]]
-        if moment:
-            found = sweeps.moved(found, moment, None, adjoint=True)
+        if assignment:
+            found = sweeps.moved(found, assignment, None, adjoint=True)
         if leaf == chain.leaf:
             a[:1] += _times(found, matrix[:1])
         else:
@@ -54,7 +54,7 @@ def chain_backward(
     for i, v in enumerate(reversed(chain.vertices) if sources else ()):
         if v in sources:
             a[i] += sources[v]
-    _scan(sweeps, a, parts[chain.leaf], moments[chain.leaf], adjoint=True)
+    _scan(sweeps, a, parts[chain.leaf], assignments[chain.leaf], adjoint=True)
     observables.array[chain.places[::-1]] = a
     observables.mark(chain.vertices)
 
@@ -65,22 +65,22 @@ def _matrices(steps: MatrixSteps, chain: Chain) -> list[Reals]:
     return [leaf[:, slots].swapaxes(0, 1) for leaf in steps.leaves(shape)]
 
 
-def _scan(sweeps: Sweeps, y: Reals, matrices: Reals, moment: int, *, adjoint: bool) -> None:
+def _scan(sweeps: Sweeps, y: Reals, matrices: Reals, assignment: int, *, adjoint: bool) -> None:
     """y_k ← y_k + y_{k-1} A in place, one after the other.
 
     Args:
         y: (vertices, P, C, D²), in the order of the sums.
         matrices: A of every vertex, the one that the step starts from, or (adjoint) leads to in this order.
     """
-    power = sweeps.graph.moments[moment]
+    power = sweeps.graph.assignments[assignment]
     if adjoint:
         power = power.T
     if len(matrices) == 1:
-        _double(sweeps, y, matrices[0], power if moment else None)
+        _double(sweeps, y, matrices[0], power if assignment else None)
         return
     for before, after, matrix in zip(y[:-1], y[1:], matrices[1:] if adjoint else matrices[:-1], strict=True):
         moved = before @ matrix
-        after += sweeps.mixed(moved, power) if moment else moved
+        after += sweeps.mixed(moved, power) if assignment else moved
 
 
 def _double(sweeps: Sweeps, y: Reals, step: Reals, power: Reals | None) -> None:

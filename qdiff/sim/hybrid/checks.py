@@ -10,6 +10,7 @@ import numpy as np
 
 from qdiff.errors import EvaluationError, listed
 from qdiff.sim.exact import NEGLIGIBLE_MASS, Floats
+from qdiff.sim.function_sizes import magnitude
 from qdiff.sim.hybrid import by_shape
 from qdiff.sim.hybrid.correlate import count
 from qdiff.sim.hybrid.fields import Field
@@ -79,7 +80,7 @@ class Checks:
             total = total + moments[:, 0]
             for by_moment in parts:
                 for moment, observable in by_moment.items():
-                    total = total + moments[:, moment] * observable.norm_bound(store)
+                    total = total + moments[:, moment] * magnitude(observable, store)
         return total
 
     def carried(self, *, gates: bool) -> Carried:

@@ -16,11 +16,11 @@ from qdiff.sim.hybrid import by_shape, traces
 from qdiff.sim.hybrid.coordinates import Reals, decode
 from qdiff.sim.hybrid.fields import Field
 from qdiff.sim.hybrid.graph import Graph
+from qdiff.sim.hybrid.runs import Runs
 from qdiff.sim.hybrid.solver import Solver
 from qdiff.sim.hybrid.stacks import product_sum, side_by_side, split
 from qdiff.sim.hybrid.superoperators import MatrixSteps
 from qdiff.sim.hybrid.traces import Maps, Stack
-from qdiff.sim.hybrid.unitaries import Runs
 
 CHUNK = 1 << 22  # matrix entries handled at a time
 
@@ -184,12 +184,14 @@ def leaf_stacks(
     """
     graph, n, size = solver.graph, solver.moments, solver.size
     result: list[Reals] = []
-    for moment, targets in zip(graph.traces[trace].moments, graph.targets_by_leaf[trace], strict=True):
+    for assignment, targets in zip(
+        graph.traces[trace].assignments, graph.targets_by_leaf[trace], strict=True
+    ):
         places = targets if some is None else [targets[i] for i in some]
         found = observables.array[places].reshape(len(places), solver.rows, columns, n, size)
         stack = np.moveaxis(found, 0, 2)  # (P, columns, members, n, D²)
-        if moment:
-            stack = graph.moments[moment].T @ stack
+        if assignment:
+            stack = graph.assignments[assignment].T @ stack
         result.append(stack.reshape(solver.rows, -1, size))
     return result
 

@@ -1,7 +1,7 @@
 """Counters that are only counted: their moments in place of their values.
 
-A counter that no comparison, angle or probability reads, and to which only affine expressions of such
-counters are assigned, need not be part of the store. It is enough to follow the moments
+A counter that no comparison, angle, probability or function in an observable reads, and to which only affine
+expressions of such counters are assigned, need not be part of the store. It is enough to follow the moments
 
     M_m = Σ_σ c^m ρ_σ,     c^m a product of powers of such counters,
 
@@ -30,7 +30,8 @@ from qdiff.errors import QdiffError
 from qdiff.lang import expr as ex
 from qdiff.lang.expr import Expr
 from qdiff.lang.observable import Observable, Term
-from qdiff.sim.flow import Apply, ChannelBits, Decide, Flow, RecordBits, Set, Toss
+from qdiff.sim.control import assignments, closure, read_by_control
+from qdiff.sim.flow import Flow, RecordBits, Set
 from qdiff.sim.liveness import successors
 
 Monomial = tuple[int, ...]  # the power of each counted counter
@@ -125,7 +126,7 @@ class Counted:
                     powers[followed[name]] = power
             kept = tuple((name, power) for name, power in term.counters if name not in followed)
             parts.setdefault(tuple(powers), []).append(
-                Term(term.coefficient, operators=term.operators, counters=kept)
+                Term(term.coefficient, kept, term.operators, term.functions)
             )
         return {self.place[monomial]: Observable(terms) for monomial, terms in parts.items()}
 
@@ -152,14 +153,15 @@ def assigned(monomial: Monomial, at: int, terms: list[tuple[int, int]], rest: in
 def counted_counters(flow: Flow, observables: Iterable[Observable]) -> Counted:
     """Return which counters of a program can be followed as moments for some observables."""
     index = {name: i for i, name in enumerate(flow.counters)}
-    explicit = _read_by_control(flow, index)
-    assignments = [i for i in flow.instructions if isinstance(i, Set)]
+    explicit = read_by_control(flow) | {index[name] for o in observables for name in o.read}
+    explicit |= set(range(len(flow.program.counters), len(flow.counters)))  # the hidden ones
+    every = assignments(flow)
     looping = _in_loops(flow)
     found: dict[Expr, Affine] = {}
     while True:  # a counter that is not fit makes those it reads part of the store, too
         found.clear()
         refused: set[int] = set()
-        for instruction in assignments:
+        for instruction in every:
             target = instruction.counter
             if target in explicit:
                 refused |= {index[name] for name in instruction.value.counters()} - explicit
@@ -170,16 +172,16 @@ def counted_counters(flow: Flow, observables: Iterable[Observable]) -> Counted:
                 refused.add(target)
             else:
                 found[instruction.value] = form
-        in_loops = [i for i in assignments if id(i) in looping]
+        in_loops = [i for i in every if id(i) in looping]
         refused |= _on_cycles(in_loops, explicit | refused, found)
-        if not refused and _growth(assignments, explicit, looping, found) > LARGEST_FACTOR:
-            refused = {i.counter for i in assignments} - explicit
+        if not refused and _growth(every, explicit, looping, found) > LARGEST_FACTOR:
+            refused = {i.counter for i in every} - explicit
         if not refused:
             break
         explicit |= refused
     counters = [i for i in range(len(flow.program.counters)) if i not in explicit]
     asked = {index[name] for o in observables for name in o.counters} - explicit
-    needed = _closure(asked, assignments, found)
+    needed = closure(flow, asked, every) - explicit
     kept = tuple(i for i in counters if i in needed)
     steps = [
         _Step(
@@ -187,7 +189,7 @@ def counted_counters(flow: Flow, observables: Iterable[Observable]) -> Counted:
             [(kept.index(c), a) for c, a in found[i.value].coefficients],
             id(i) in looping,
         )
-        for i in assignments
+        for i in every
         if i.counter in needed
     ]
     steps += [
@@ -245,22 +247,6 @@ def affine(expr: Expr, index: Mapping[str, int], explicit: set[int]) -> Affine |
         return None
 
 
-def _read_by_control(flow: Flow, index: Mapping[str, int]) -> set[int]:
-    """Counters that decisions, angles and probabilities read."""
-    read: set[int] = set(range(len(flow.program.counters), len(flow.counters)))  # the hidden ones
-    for instruction in flow.instructions:
-        expressions: list[Expr] = []
-        match instruction:
-            case Apply(gate=gate) if flow.gates[gate].expression >= 0:
-                expressions = [flow.expressions[flow.gates[gate].expression]]
-            case Toss(expression=expression) | ChannelBits(expression=expression):
-                expressions = [flow.expressions[expression]]
-            case Decide(condition=condition):
-                expressions = [condition.left, condition.right]
-        read |= {index[name] for e in expressions for name in e.counters()}
-    return read
-
-
 def _in_loops(flow: Flow) -> set[int]:
     """Identities of the instructions that a run can come back to."""
     graph = rx.PyDiGraph(multigraph=False)
@@ -295,15 +281,6 @@ def _on_cycles(assignments: list[Set], explicit: set[int], found: Mapping[Expr, 
     except CycleError as error:
         return set(error.args[1])
     return set()
-
-
-def _closure(asked: set[int], assignments: list[Set], found: Mapping[Expr, Affine]) -> set[int]:
-    needed = set(asked)
-    while True:
-        read = {c for i in assignments if i.counter in needed for c, _ in found[i.value].coefficients}
-        if read <= needed:
-            return needed
-        needed |= read
 
 
 def _monomials(observables: Iterable[Observable], names: list[str]) -> set[Monomial]:

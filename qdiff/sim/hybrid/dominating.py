@@ -60,13 +60,13 @@ class Dominating:
 
     def __init__(self, solution: Solution) -> None:
         graph = solution.graph
-        absolute = replace(graph, moments=[np.abs(m) for m in graph.moments])
+        absolute = replace(graph, assignments=[np.abs(m) for m in graph.assignments])
         self.graph = absolute
         self.dimension = solution.solver.dimension
         self.moments = solution.solver.moments
         self.solver = Solver(absolute, solution.solver.steps, self.dimension, 1)
         self.solver.loops.traps = solution.solver.loops.traps
-        self.passage = Passage(graph, solution.maps, self.dimension, absolute.moments)
+        self.passage = Passage(graph, solution.maps, self.dimension, absolute.assignments)
         self.rounding = (rounding(self.dimension, UNIT) + _channel_error(solution)) * most_operations(graph)
 
     def upper(self, at_stops: Mapping[int, Floats], sources: Mapping[int, Floats]) -> Floats | None:
@@ -91,9 +91,11 @@ class Dominating:
         norms = self.norms(found.array[:, 0]).reshape(-1, columns, self.moments)
         result = norms.copy()
         for trace, vertices in self.graph.members.items():
-            leaves = zip(self.graph.traces[trace].moments, self.graph.targets_by_leaf[trace], strict=True)
-            for moment, targets in leaves:
-                result[vertices] = np.maximum(result[vertices], norms[targets] @ self.graph.moments[moment])
+            leaves = zip(self.graph.traces[trace].assignments, self.graph.targets_by_leaf[trace], strict=True)
+            for assignment, targets in leaves:
+                result[vertices] = np.maximum(
+                    result[vertices], norms[targets] @ self.graph.assignments[assignment]
+                )
         return np.asarray(result)
 
     def operators(

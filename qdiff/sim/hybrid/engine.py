@@ -46,6 +46,7 @@ from qdiff.sim.hybrid.solution import Solution
 from qdiff.sim.hybrid.solver import Solver
 from qdiff.sim.hybrid.steps import steps_for
 from qdiff.sim.hybrid.traces import Maps
+from qdiff.sim.hybrid.unitaries import Unitaries
 from qdiff.sim.kept import compared, keep
 from qdiff.sim.majorants import OccurrenceBounds
 
@@ -352,7 +353,7 @@ class HybridEngine:
         if key not in self._angles:
             keep(self._angles, key, Angles(explorer.flow, explorer.rows.counters, wrt, second=second))
         numbers = self._angles[key].at(rows, graph)
-        unitaries = graph.runs.at(numbers.angles)
+        unitaries = Unitaries(graph.runs, numbers.angles)
         probabilities, channels = numbers.probabilities, graph.channels
         maps = Maps(unitaries.runs, unitaries.adjoints, graph.masks, graph.resets, probabilities, channels)
         steps = steps_for(graph, maps, unitaries, self.dimension)

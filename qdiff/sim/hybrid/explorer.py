@@ -39,10 +39,10 @@ from qdiff.sim.hybrid import traces
 from qdiff.sim.hybrid.channels import Channel
 from qdiff.sim.hybrid.counted import Counted, StepTooLarge
 from qdiff.sim.hybrid.graph import Graph, Store, Trace
+from qdiff.sim.hybrid.runs import Runs
 from qdiff.sim.hybrid.schedule import schedule
 from qdiff.sim.hybrid.shapes import Key, key
 from qdiff.sim.hybrid.traces import Op, ResetMap
-from qdiff.sim.hybrid.unitaries import Runs
 from qdiff.sim.liveness import live_counters
 from qdiff.sim.readings import Rows
 
@@ -54,7 +54,7 @@ class _Growing:
     """What following one vertex has yielded so far."""
 
     ops: list[Op] = field(default_factory=list)
-    moments: list[int] = field(default_factory=list)
+    assignments: list[int] = field(default_factory=list)
     targets: list[int] = field(default_factory=list)
 
 
@@ -63,7 +63,7 @@ class _Path:
     """Where one outcome stands: its store, what happened to the moments, gates not yet emitted."""
 
     store: Store
-    moment: int
+    assignment: int
     run: list[int] = field(default_factory=list)
 
 
@@ -93,9 +93,9 @@ class Explorer:
         self.stores: list[Store] = []
         self.failures: dict[int, EvaluationError] = {}
         self.traces: dict[Trace, int] = {}
-        self.moments: dict[bytes, int] = {}
-        self.moment_matrices: list[NDArray[np.float64]] = []
-        self._moment(np.eye(len(counted.basis)))
+        self.assignments: dict[bytes, int] = {}
+        self.assignment_matrices: list[NDArray[np.float64]] = []
+        self._assignment(np.eye(len(counted.basis)))
         self.followed: list[tuple[int, int, list[int]]] = []  # vertex, its trace, its targets
         self.waiting: deque[int] = deque()
         self.runs: dict[tuple[int, ...], int] = {}
@@ -164,7 +164,7 @@ class Explorer:
     def _follow(self, vertex: int) -> None:
         growing = _Growing()
         self._walk(growing, self.points[vertex], _Path(self.stores[vertex], 0), 0, start=True)
-        trace = Trace(tuple(growing.ops), tuple(growing.moments))
+        trace = Trace(tuple(growing.ops), tuple(growing.assignments))
         number = self.traces.setdefault(trace, len(self.traces))
         self.followed.append((vertex, number, growing.targets))
 
@@ -236,13 +236,13 @@ class Explorer:
 
     def _branch(self, trace: _Growing, register: int, code: int, arg: int, point: int, path: _Path) -> None:
         trace.ops.append((code, register, register + 1, arg))
-        self._walk(trace, point, _Path(path.store, path.moment), register + 1)
+        self._walk(trace, point, _Path(path.store, path.assignment), register + 1)
 
     def _leaf(self, trace: _Growing, register: int, path: _Path, target: int) -> None:
         self._flush(trace, register, path.run)
         trace.ops.append((traces.LEAF, register, 0, len(trace.targets)))
         trace.targets.append(target)
-        trace.moments.append(path.moment)
+        trace.assignments.append(path.assignment)
 
     def _flush(self, trace: _Growing, register: int, run: list[int]) -> None:
         if run:
@@ -274,7 +274,9 @@ class Explorer:
             if counter in self.counted.forgotten:
                 self.counted.check_step(rest)
                 return
-            path.moment = self._then(path.moment, self.counted.matrix(counter, form.coefficients, rest))
+            path.assignment = self._then(
+                path.assignment, self.counted.matrix(counter, form.coefficients, rest)
+            )
             return
         name = self.flow.counters[counter]
         result = checked_counter(self.flow.program, name, self._evaluate(value, path.store), position)
@@ -285,18 +287,18 @@ class Explorer:
             return path
         if counter in self.counted.tracked:
             matrix = self.counted.matrix(counter, (), outcome)
-            return _Path(path.store, self._then(path.moment, matrix))
-        return _Path((*path.store[:counter], outcome, *path.store[counter + 1 :]), path.moment)
+            return _Path(path.store, self._then(path.assignment, matrix))
+        return _Path((*path.store[:counter], outcome, *path.store[counter + 1 :]), path.assignment)
 
-    def _then(self, moment: int, matrix: NDArray[np.float64]) -> int:
-        return self._moment(matrix @ self.moment_matrices[moment])
+    def _then(self, assignment: int, matrix: NDArray[np.float64]) -> int:
+        return self._assignment(matrix @ self.assignment_matrices[assignment])
 
-    def _moment(self, matrix: NDArray[np.float64]) -> int:
+    def _assignment(self, matrix: NDArray[np.float64]) -> int:
         key = matrix.tobytes()
-        if key not in self.moments:
-            self.moments[key] = len(self.moment_matrices)
-            self.moment_matrices.append(matrix)
-        return self.moments[key]
+        if key not in self.assignments:
+            self.assignments[key] = len(self.assignment_matrices)
+            self.assignment_matrices.append(matrix)
+        return self.assignments[key]
 
     def _evaluate(self, expr: Expr, store: Store) -> int | float:
         read = self.counters_of.get(id(expr))
@@ -317,7 +319,7 @@ class Explorer:
             targets_of[vertex] = targets
             trace_of[vertex] = number
         numbers: dict[Key, int] = {}
-        kinds = [numbers.setdefault(key(t.ops, t.moments), len(numbers)) for t in self.traces]
+        kinds = [numbers.setdefault(key(t.ops, t.assignments), len(numbers)) for t in self.traces]
         last: dict[int, list[int]] = {END: [], ABORT: [], FAILURE: []}
         outside: list[int] = []
         for v in range(known):
@@ -332,7 +334,7 @@ class Explorer:
             frontier=outside,
             failures={v: self.failures[v] for v in last[FAILURE]},
             traces=list(self.traces),
-            moments=list(self.moment_matrices),
+            assignments=list(self.assignment_matrices),
             counted=self.counted,
             trace=trace_of,
             targets=targets_of,

@@ -18,6 +18,7 @@ import numpy as np
 
 from qdiff.errors import EvaluationError
 from qdiff.lang.observable import Observable
+from qdiff.lang.observable_functions import selected, value_at
 from qdiff.lang.pauli_algebra import matrix as operator_matrix
 from qdiff.sim.exact import Floats
 from qdiff.sim.generators import effective_generator
@@ -83,7 +84,7 @@ class Extended:
             self.numbers.probabilities[None],
             self.graph.channels,
         )
-        self.passage = Passage(self.graph, maps, self.dimension, self.graph.moments)
+        self.passage = Passage(self.graph, maps, self.dimension, self.graph.assignments)
         self.at_ends = self._at_ends(observable)
         self.states, self.states_residual = self._states(self.passage, solution.solver, solution.states)
         self.observables, self.observables_residual = self._observables(pulled)
@@ -135,7 +136,7 @@ class Extended:
         Args:
             solver: of the same graph with the absolute values of Λ.
         """
-        passage = replace(self.passage, moments=solver.graph.moments)
+        passage = replace(self.passage, assignments=solver.graph.assignments)
         return self._states(passage, solver, solver.push_forward(solver.start()))
 
     def _states(self, passage: Passage, solver: Solver, states: Field) -> tuple[LongMatrix, LongMatrix]:
@@ -208,12 +209,16 @@ class Extended:
             store = self.solution.store(vertex)
             for moment, part in parts.items():
                 for term in part.terms:
+                    if not selected(term.functions, store):
+                        continue
                     if term.operators not in matrices:
                         found = operator_matrix(term.operators, flow.program.qubits)
                         matrices[term.operators] = found.astype(np.clongdouble)
                     weight = np.longdouble(complex(term.coefficient).real)
                     for name, power in term.counters:
                         weight = weight * np.longdouble(store[name]) ** power
+                    # Their error at the ends is part of the bound (`bounds`).
+                    weight = weight * np.longdouble(value_at(term.functions, store))
                     result[vertex, moment] += weight * matrices[term.operators]
         return hermitian(result)
 

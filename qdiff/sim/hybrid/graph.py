@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from qdiff.errors import EvaluationError
 from qdiff.sim.hybrid.channels import Channel
 from qdiff.sim.hybrid.counted import Counted
+from qdiff.sim.hybrid.runs import Runs
 from qdiff.sim.hybrid.schedule import Chain, Stage
 from qdiff.sim.hybrid.shapes import Places, Shape, places, shapes_of
 from qdiff.sim.hybrid.traces import Op, ResetMap
-from qdiff.sim.hybrid.unitaries import Runs
 
 Store = tuple[int, ...]
 
@@ -32,12 +32,12 @@ class Trace:
 
     Attributes:
         ops: see `traces`.
-        moments: for every leaf what its assignments do to the moments (an index into
-            `Graph.moments`, 0 for nothing).
+        assignments: for every leaf what its assignments do to the moments (an index into
+            `Graph.assignments`, 0 for nothing).
     """
 
     ops: tuple[Op, ...]
-    moments: tuple[int, ...]
+    assignments: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Graph:
         frontier: vertices that were not followed.
         failures: vertices that stand for an error, with it.
         traces: the distinct traces; trace: the one of each vertex (-1 where it was not followed).
-        moments: the matrices Λ of assignments to counted counters, (n, n); the first is the identity.
+        assignments: the matrices Λ of assignments to counted counters, (n, n); the first is the identity.
         targets: the vertices that the leaves of a vertex's trace lead to.
         runs: the gates of the traces. tosses: (expression, row) of every toss and of every channel.
         masks: for every set of outcomes the entries it keeps, (D, D). resets: by bit mask.
@@ -68,7 +68,7 @@ class Graph:
     frontier: list[int]
     failures: dict[int, EvaluationError]
     traces: list[Trace]
-    moments: list[NDArray[np.float64]]
+    assignments: list[NDArray[np.float64]]
     counted: Counted
     trace: list[int]
     targets: list[list[int]]
@@ -109,7 +109,8 @@ class Graph:
         """For each trace and each leaf the targets of its members."""
         return {
             trace: [
-                [self.targets[v][leaf] for v in vertices] for leaf in range(len(self.traces[trace].moments))
+                [self.targets[v][leaf] for v in vertices]
+                for leaf in range(len(self.traces[trace].assignments))
             ]
             for trace, vertices in self.members.items()
         }
@@ -117,7 +118,7 @@ class Graph:
     @cached_property
     def shapes(self) -> list[Shape]:
         """The shapes of the traces that vertices have."""
-        traces = [(trace.ops, trace.moments) for trace in self.traces]
+        traces = [(trace.ops, trace.assignments) for trace in self.traces]
         return shapes_of(traces, self.members, self.targets, self.runs.varying)
 
     @cached_property

@@ -134,9 +134,9 @@ class Loops:
             return ()
         graph = self.graph
         factors = tuple(
-            float(graph.moments[m][moment, moment])
+            float(graph.assignments[m][moment, moment])
             for v in stage.order
-            for m in graph.traces[graph.trace[v]].moments
+            for m in graph.traces[graph.trace[v]].assignments
         )
         return () if all(factor == 1.0 for factor in factors) else factors
 
@@ -167,8 +167,12 @@ class Loops:
     ) -> list[tuple[int, float, Reals]]:
         """The targets of a vertex inside a loop, with factor and matrix."""
         graph, trace = self.graph, self.graph.trace[vertex]
-        leaves = zip(graph.targets[vertex], graph.traces[trace].moments, steps.by_leaf(trace), strict=True)
-        return [(t, float(graph.moments[m][moment, moment]), part) for t, m, part in leaves if t in inside]
+        leaves = zip(
+            graph.targets[vertex], graph.traces[trace].assignments, steps.by_leaf(trace), strict=True
+        )
+        return [
+            (t, float(graph.assignments[m][moment, moment]), part) for t, m, part in leaves if t in inside
+        ]
 
     def _sparse(self, steps: MatrixSteps, stage: Stage, moment: int) -> linear.SparseSystem:
         """The equations of all vertices of a loop: an entry for each step inside it."""
@@ -208,8 +212,8 @@ class Loops:
     def _factor(self, stage: Stage, kraus: Kraus, moment: int) -> float:
         """What one pass through a loop with one way back makes of a moment by itself."""
         graph = self.graph
-        assignment = graph.traces[graph.trace[stage.order[0]]].moments[kraus.leaf]
-        return float(graph.moments[assignment][moment, moment])
+        assignment = graph.traces[graph.trace[stage.order[0]]].assignments[kraus.leaf]
+        return float(graph.assignments[assignment][moment, moment])
 
     def _compression(self, stage: Stage) -> Compression | None:
         steps = self.sweeps.steps

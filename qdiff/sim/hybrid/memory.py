@@ -12,7 +12,7 @@ from qdiff.errors import ResourceError
 from qdiff.sim.exact import FROM_SHOTS
 from qdiff.sim.hybrid import correlate, krylov, linear, steps
 from qdiff.sim.hybrid.graph import Graph
-from qdiff.sim.hybrid.unitaries import FULL_UP_TO
+from qdiff.sim.hybrid.runs import FULL_UP_TO
 from qdiff.sim.sizes import size_text
 
 REAL, COMPLEX = 8, 16

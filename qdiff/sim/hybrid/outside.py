@@ -21,6 +21,7 @@ from qdiff.errors import EvaluationError, listed
 from qdiff.lang.observable import Observable
 from qdiff.sim.exact import Floats
 from qdiff.sim.flow import ChannelBits, Flow
+from qdiff.sim.function_sizes import UNBOUNDED, most_of
 from qdiff.sim.hybrid.checks import Checks
 from qdiff.sim.hybrid.polynomials import Polynomial, polynomial_bound
 from qdiff.sim.hybrid.solution import Solution
@@ -53,11 +54,13 @@ class Outside:
         flow: Flow = numbers.source.flow
         if observable.counters or numbers.source.wrt:
             self.uniform = uniform_bound(flow, dict(numbers.rows[0]))
-        if observable.counters:
+        if observable.degree:
             self.unproved = self._growing()
+        elif math.isinf(self._bounded()):
+            self.unproved = f"infinitely many counter values are reachable and {UNBOUNDED}"
         else:
             first = np.eye(1, solution.solver.moments)[0]
-            self.norms = dict.fromkeys(solution.frontier, observable.norm_bound({}) * first)
+            self.norms = dict.fromkeys(solution.frontier, self._bounded() * first)
         if not self.unproved and self.uniform is not None and math.isinf(self.uniform.passes):
             self.remark = f"; none is proved for derivatives: {self.uniform.reason}"
         elif self.moments:
@@ -79,6 +82,8 @@ class Outside:
         )
         if math.isinf(self.uniform.passes) or math.isinf(self.uniform.growth):
             return f"{why}; {self.uniform.reason}"
+        if math.isinf(sum(self._degrees().values())):
+            return f"{why}; {UNBOUNDED}"
         self.moments = len(counted.basis) > 1
         least = max(1.0, self.uniform.floor)
         for vertex in solution.frontier:
@@ -101,12 +106,18 @@ class Outside:
                     norms[0] += scale if min(powers) > degree else 0.0  # |c|ᵈ ≤ 1 + |c|ʲ
         return ""
 
+    def _bounded(self) -> float:
+        """A bound of an observable without powers of counters, at all stores."""
+        if not self.observable.functions:
+            return self.observable.norm_bound({})
+        return self._degrees().get(0, 0.0)
+
     def _degrees(self) -> dict[int, float]:
-        """Σ |coefficient| of the terms of the observable by their degree in counters."""
+        """Σ |coefficient| sup|functions| of the terms of the observable by their degree in counters."""
         result: dict[int, float] = {}
         for term in self.observable.terms:
-            degree = sum(power for _, power in term.counters)
-            result[degree] = result.get(degree, 0.0) + abs(term.coefficient)
+            size = abs(term.coefficient) * most_of(term.functions)
+            result[term.degree] = result.get(term.degree, 0.0) + size
         return result
 
     def _value(self, vertex: int) -> float:
@@ -175,10 +186,10 @@ class Outside:
         """The slope times a bound of the observable from there on: of degree d, P_d(u) (1 + vᵈ)."""
         assert self.uniform is not None
         norm = [0.0]
-        for degree, coefficient in self._degrees().items() if self.observable.counters else ():
+        for degree, coefficient in self._degrees().items() if self.observable.degree else ():
             scale = coefficient * self.uniform.at_end(degree, max(1.0, self.uniform.floor))
             part = [scale, *[0.0] * (degree - 1), scale] if degree else [scale]
             norm = [a + b for a, b in zip_longest(norm, part, fillvalue=0.0)]
-        if not self.observable.counters:
-            norm = [self.observable.norm_bound({})]
+        if not self.observable.degree:
+            norm = [self._bounded()]
         return [float(x) for x in np.convolve(slope, norm)] if slope else []

@@ -33,13 +33,13 @@ class Passage:
 
     Attributes:
         maps: of one precision.
-        moments: the matrices Λ.
+        assignments: the matrices Λ.
     """
 
     graph: Graph
     maps: Maps
     dimension: int
-    moments: Sequence[Floats]
+    assignments: Sequence[Floats]
 
     @property
     def count(self) -> int:
@@ -51,16 +51,18 @@ class Passage:
         result = np.zeros_like(states)
         for trace, places, vertices in self.groups(states.shape[1]):
             ops = self.graph.traces[trace].ops
-            for leaf, (part, moment) in enumerate(
+            for leaf, (part, assignment) in enumerate(
                 zip(
                     self.maps.forward(ops, self.side_by_side(states, vertices)),
-                    self.graph.traces[trace].moments,
+                    self.graph.traces[trace].assignments,
                     strict=True,
                 )
             ):
                 targets = self.graph.targets_by_leaf[trace][leaf][places]
                 moved = part.reshape(len(vertices), -1, self.dimension, self.dimension)
-                np.add.at(result, targets, self.mixed(moved, self.moments[moment]) if moment else moved)
+                np.add.at(
+                    result, targets, self.mixed(moved, self.assignments[assignment]) if assignment else moved
+                )
         return result
 
     def pulled(self, observables: Stack) -> Stack:
@@ -84,10 +86,10 @@ class Passage:
     def leaves(self, trace: int, places: slice, observables: Stack) -> list[Stack]:
         """Observables at the leaves, moments as they are at the start: (1, members·C, D, D)."""
         result: list[Stack] = []
-        for leaf, moment in enumerate(self.graph.traces[trace].moments):
+        for leaf, assignment in enumerate(self.graph.traces[trace].assignments):
             found = observables[self.graph.targets_by_leaf[trace][leaf][places]]
-            if moment:
-                found = self.mixed(found, self.moments[moment].T)
+            if assignment:
+                found = self.mixed(found, self.assignments[assignment].T)
             result.append(found.reshape(1, -1, self.dimension, self.dimension))
         return result
 

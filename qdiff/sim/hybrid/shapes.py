@@ -52,22 +52,22 @@ class Shape:
     """Some traces that differ in runs, tosses and channels only.
 
     Attributes:
-        ops, moments: of the first of them. traces: their numbers.
+        ops, assignments: of the first of them. traces: their numbers.
         numbers: for every operation its run, toss or channel in each trace.
         wanted: operations that a derivative depends on.
     """
 
     ops: tuple[Op, ...]
-    moments: tuple[int, ...]
+    assignments: tuple[int, ...]
     traces: tuple[int, ...]
     numbers: tuple[Places, ...]
     wanted: tuple[int, ...]
     lanes: Lanes
 
 
-def key(ops: Sequence[Op], moments: tuple[int, ...]) -> Key:
+def key(ops: Sequence[Op], assignments: tuple[int, ...]) -> Key:
     """What traces of one shape have in common."""
-    return tuple((c, src, dst, 0 if c in NUMBERED else arg) for c, src, dst, arg in ops), moments
+    return tuple((c, src, dst, 0 if c in NUMBERED else arg) for c, src, dst, arg in ops), assignments
 
 
 def shapes_of(
@@ -76,7 +76,7 @@ def shapes_of(
     targets: Sequence[Sequence[int]],
     varying: Sequence[bool],
 ) -> list[Shape]:
-    """Return the shapes of some traces, given by operations and moments.
+    """Return the shapes of some traces, given by operations and assignments.
 
     Args:
         members: the vertices of each trace that is asked for. targets: of every vertex, by leaf.
@@ -95,7 +95,7 @@ def _shape(
     targets: Sequence[Sequence[int]],
     varying: NDArray[np.bool_],
 ) -> Shape:
-    ops, moments = traces[some[0]]
+    ops, assignments = traces[some[0]]
     arguments = np.array([[op[3] for op in traces[trace][0]] for trace in some], dtype=np.int64)
     counts = {len(members[trace]) for trace in some}
     if len(counts) == 1:
@@ -107,7 +107,7 @@ def _shape(
     leading = np.array([targets[v] for v in vertices.ravel().tolist()], dtype=np.int64)
     lanes = Lanes(
         vertices,
-        tuple(leading[:, leaf].reshape(vertices.shape) for leaf in range(len(moments))),
+        tuple(leading[:, leaf].reshape(vertices.shape) for leaf in range(len(assignments))),
         tuple(places(column) for column in arguments[slots].T),
     )
     wanted = tuple(
@@ -115,7 +115,9 @@ def _shape(
         for i, (code, *_) in enumerate(ops)
         if code in TOSSED or (code == UNITARY and varying[arguments[:, i]].any())
     )
-    return Shape(ops, moments, tuple(some), tuple(places(column) for column in arguments.T), wanted, lanes)
+    return Shape(
+        ops, assignments, tuple(some), tuple(places(column) for column in arguments.T), wanted, lanes
+    )
 
 
 def places(numbers: Ints) -> Places:

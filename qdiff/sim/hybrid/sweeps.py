@@ -49,15 +49,15 @@ class Sweeps:
                 continue
             trace = graph.trace[vertex]
             leaves = self.steps.forward(trace, state, skipped.get(trace, ()))
-            moments = graph.traces[trace].moments
-            for target, part, moment in zip(graph.targets[vertex], leaves, moments, strict=True):
+            assignments = graph.traces[trace].assignments
+            for target, part, assignment in zip(graph.targets[vertex], leaves, assignments, strict=True):
                 receiver: MutableMapping[int, Reals] | None = states
                 if heads:
                     receiver = arriving if target in heads else states if target in inside else outside
                 if receiver is None or part is None:
                     continue
-                if moment:
-                    part = self.moved(part, moment, only)
+                if assignment:
+                    part = self.moved(part, assignment, only)
                 before = receiver.get(target)
                 receiver[target] = part if before is None else before + part
         return arriving
@@ -80,12 +80,14 @@ class Sweeps:
         for vertex in reversed(order):
             trace = graph.trace[vertex]
             leaves: list[Reals | None] = []
-            for target, moment in zip(graph.targets[vertex], graph.traces[trace].moments, strict=True):
+            for target, assignment in zip(
+                graph.targets[vertex], graph.traces[trace].assignments, strict=True
+            ):
                 leaf = heads.get(target)
                 if leaf is None:
                     leaf = observables.get(target)
-                if moment and leaf is not None:
-                    leaf = self.moved(leaf, moment, only, adjoint=True)
+                if assignment and leaf is not None:
+                    leaf = self.moved(leaf, assignment, only, adjoint=True)
                 leaves.append(leaf)
             pulled = self.steps.backward(trace, leaves, skipped.get(trace, ()))
             added = sources.get(vertex)
@@ -95,9 +97,9 @@ class Sweeps:
                 (arriving if vertex in heads else observables)[vertex] = pulled
         return arriving
 
-    def moved(self, y: Reals, moment: int, only: int | None, *, adjoint: bool = False) -> Reals:
+    def moved(self, y: Reals, assignment: int, only: int | None, *, adjoint: bool = False) -> Reals:
         """What assignments make of moments; of one of them by itself with `only`."""
-        matrix = self.graph.moments[moment]
+        matrix = self.graph.assignments[assignment]
         if only is not None:
             return np.asarray(y * matrix[only, only])
         return self.mixed(y, matrix.T if adjoint else matrix)

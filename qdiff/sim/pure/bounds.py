@@ -32,6 +32,7 @@ from qdiff.lang.running import PROBABILITY_SLACK
 from qdiff.sim.analysis import LoopVisits
 from qdiff.sim.exact import Parameters
 from qdiff.sim.flow import Flow, Toss
+from qdiff.sim.function_sizes import UNBOUNDED, most_of
 from qdiff.sim.pure.numbers import Numbers
 from qdiff.sim.rounding import UNIT, expression_error, gate_error, generator_error, generator_norm
 from qdiff.sim.uniform import uniform_bound
@@ -128,7 +129,8 @@ class Followed:
 
     Attributes:
         executed: (expression, row) → expected executions.
-        drift: Σ 2 w δ. longest: Δ. norm: ‖O‖; absolute: N; terms: number of terms.
+        drift: Σ 2 w δ. longest: Δ. norm: ‖O‖; absolute: N; terms: number of terms. off: by how much
+            functions of counters may be off.
         dimension: D. merged: Σ mass · distance of what was merged.
         left: mass not followed where derivatives are asked for, and by the value alone; ‖O‖ is a bound
             there too (`see_further`). unbounded: why it is not, or "".
@@ -143,6 +145,7 @@ class Followed:
     norm: float = 0.0
     absolute: float = 0.0
     terms: int = 0
+    off: float = 0.0
     dimension: int = 1
     merged: float = 0.0
     left: float = 0.0
@@ -165,22 +168,28 @@ def see_further(found: Followed, errors: Errors, observable: Observable, largest
         largest: the largest |counter| at any node, followed or not.
     """
     numbers, why = errors.numbers, ""
+    sizes = [abs(term.coefficient) * most_of(term.functions) for term in observable.terms]
+    if math.isinf(sum(sizes)):
+        found.unbounded = found.unproved = UNBOUNDED
+        return
+    if observable.functions and not observable.degree:
+        found.norm = max(found.norm, sum(sizes))
     uniform = uniform_bound(errors.flow, dict(errors.parameters))
     if math.isinf(uniform.passes):
         why = uniform.reason
-    elif observable.counters and math.isinf(uniform.growth):
+    elif observable.degree and math.isinf(uniform.growth):
         why = "no bound is proved of what a pass may add to the counters"
-    if observable.counters and why:
+    if observable.degree and why:
         found.unbounded = f"the observable grows with a counter on runs that were not followed; {why}"
     if why:
         found.unproved = why
         return
-    if observable.counters:
+    if observable.degree:
         # A node may lie between two meeting points: one more step to the next of them.
         value = max(largest, uniform.floor) + uniform.growth
         bound = sum(
-            abs(term.coefficient) * uniform.at_end(sum(power for _, power in term.counters), value)
-            for term in observable.terms
+            size * uniform.at_end(term.degree, value)
+            for size, term in zip(sizes, observable.terms, strict=True)
         )
         found.norm = max(found.norm, bound)
         found.unproved = "the observable grows with a counter there"
@@ -199,14 +208,17 @@ def value_bound(found: Followed) -> float:
         return math.inf
     applied = 2 * UNIT * (found.terms + found.dimension / 4 + 8) * found.absolute
     rounding = found.norm * (found.drift + found.longest**2) + applied
-    return SLACK * (rounding + 2 * found.norm * found.merged + found.norm * left)
+    return SLACK * (rounding + found.off + 2 * found.norm * found.merged + found.norm * left)
 
 
 def gradient_bounds(found: Followed, errors: Errors) -> dict[str, float]:
     """Return a bound of |∂f - computed ∂f| for every parameter of `wrt`."""
     names: Sequence[str] = errors.numbers.source.wrt
+    if math.isinf(found.off):
+        return dict.fromkeys(names, math.inf)
     result: dict[str, float] = {}
     summed = (found.dimension + 16) * UNIT * found.norm + 2 * UNIT * (found.terms + 8) * found.absolute
+    summed += found.off
     for name, places in zip(names, errors.slopes(found.executed), strict=True):
         total = 0.0
         if found.left + found.left_carried:

@@ -30,6 +30,7 @@ from qdiff.sim.exact import (
     directional,
 )
 from qdiff.sim.flow import Flow
+from qdiff.sim.function_sizes import magnitude, rounding
 from qdiff.sim.pure.bounds import (
     WHOLE,
     Errors,
@@ -191,6 +192,7 @@ class BranchingEngine:
             found.norm = max(found.norm, observable.norm_bound(store))
             found.absolute = max(found.absolute, sum(map(abs, coefficients)))
             found.terms = max(found.terms, len(coefficients))
+            found.off = max(found.off, rounding(observable, store))
 
         frontier = self._follow(parameters, [observable], wrt, at_end=add, analyze=True)
         assert frontier.errors is not None
@@ -323,7 +325,7 @@ def _growth(program: Program, observables: Sequence[Observable] | None) -> Calla
     """How large the observables are at a store."""
     if observables is None:
         return lambda _: 1.0
-    constant = max((1 + o.norm_bound(dict.fromkeys(program.counters, 0)) for o in observables), default=1.0)
+    constant = max((1 + magnitude(o, dict.fromkeys(program.counters, 0)) for o in observables), default=1.0)
     varying = [o for o in observables if o.counters]
     if not varying:
         return lambda _: constant
@@ -332,7 +334,7 @@ def _growth(program: Program, observables: Sequence[Observable] | None) -> Calla
     def growth(store: Store) -> float:
         if store not in known:
             values = named(program, store)
-            known[store] = max(constant, *(1 + o.norm_bound(values) for o in varying))
+            known[store] = max(constant, *(1 + magnitude(o, values) for o in varying))
         return known[store]
 
     return growth

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 import rustworkx as rx
 
 from qdiff.lang.expr import Counter, Expr, Negate, Number, Sum
+from qdiff.sim.control import assignments, closure, read_by_control
 from qdiff.sim.flow import (
     Apply,
     Decide,
@@ -21,7 +22,6 @@ from qdiff.sim.flow import (
     MeasureBits,
     RecordBits,
     ResetBits,
-    Set,
     Toss,
     is_random,
 )
@@ -123,25 +123,11 @@ def _forgotten(flow: Flow, at_end: Iterable[int]) -> frozenset[int]:
 
     One whose assignments may fail is not forgotten: its errors are errors of the program.
     """
-    index = {name: i for i, name in enumerate(flow.counters)}
-    assignments = [instruction for instruction in flow.instructions if isinstance(instruction, Set)]
-    large = {s.counter for s in assignments if not _is_small(s.value)}
-    small = frozenset(name for name in flow.counters if index[name] not in large)
-    needed = set(at_end)
-    needed |= {s.counter for s in assignments if not _cannot_fail(s.value, flow.counters[s.counter], small)}
-    for expression in flow.expressions:
-        needed |= {index[name] for name in expression.counters()}
-    for instruction in flow.instructions:
-        if isinstance(instruction, Decide):
-            test = instruction.condition
-            needed |= {index[name] for name in test.left.counters() | test.right.counters()}
-    growing = True
-    while growing:
-        before = len(needed)
-        for assignment in assignments:
-            if assignment.counter in needed:
-                needed |= {index[name] for name in assignment.value.counters()}
-        growing = len(needed) > before
+    every = assignments(flow)
+    large = {s.counter for s in every if not _is_small(s.value)}
+    small = frozenset(name for i, name in enumerate(flow.counters) if i not in large)
+    failing = {s.counter for s in every if not _cannot_fail(s.value, flow.counters[s.counter], small)}
+    needed = closure(flow, {*at_end, *failing, *read_by_control(flow)}, every)
     return frozenset(range(len(flow.counters))) - needed
 
 

@@ -30,6 +30,7 @@ from qdiff.sim.flow import (
     Toss,
 )
 from qdiff.sim.pure.bounds import SPLIT_ERROR, Errors
+from qdiff.sim.pure.collapse import NOTHING, Collapse
 from qdiff.sim.pure.course import Course
 from qdiff.sim.pure.graph import NO_STATE, Coin, Edge, Node, Place, Store
 from qdiff.sim.pure.memory import require
@@ -39,7 +40,6 @@ from qdiff.sim.pure.progress import Progress
 from qdiff.sim.pure.segments import MatricesOf
 from qdiff.sim.pure.waiting import Waiting
 
-NOTHING = 1e-30  # outcomes less likely are rounding; leaving one out moves a state by 1e-15
 LEAST_MASS, LEAST_MASS_SQUARED = 1e-15, 1e-26
 LARGEST_TREE = 1 << 17
 LARGEST_UNBOUNDED_TREE = 1 << 15
@@ -95,6 +95,7 @@ class Frontier:
         self.beyond: set[int] = set()
         self.for_ever: set[Place] = set()  # passed infinitely often by what never ends
         self.states = 0
+        self.collapse = Collapse(self.along)
         self.matrices = MatricesOf(numbers, self.directions, adjoints=keep, errors=errors)
         self.waiting = Waiting(self.along)
         self.progress = Progress(course, 1 + (1 << self.qubits) // STEP_DIMENSION)
@@ -268,12 +269,7 @@ class Frontier:
         to: Callable[[int], tuple[int, Store]],
         reset: bool = False,
     ) -> None:
-        places = np.array(qubits, dtype=np.int64)
-        weights = np.zeros(1 << len(qubits))
-        self.kernels.weights(node.psi[0], places, weights)
-        importance = weights.copy()
-        for tangent in node.tangents[0]:
-            self.kernels.weights(tangent, places, importance)
+        weights, importance = self.collapse.importances(node, qubits)
         mask = sum(1 << q for q in qubits)
         total = float(importance.sum())
         for outcome in np.flatnonzero(importance > 0.0).tolist():
@@ -290,16 +286,10 @@ class Frontier:
             if point == ABORT:
                 continue
             psi = self._state()
-            self.kernels.collapse(node.psi[0], psi[0], mask, value, onto, 1.0)
-            tangents, rates = node.tangents, node.rates
-            if self.along:
-                tangents = np.empty_like(tangents)
-                for before, after in zip(node.tangents[0], tangents[0], strict=True):
-                    self.kernels.collapse(before, after, mask, value, onto, 1.0)
-            alpha, scale = self._normalise(psi, tangents, float(weights[outcome]))
+            tangents = self.collapse.project(node, psi, mask, value, onto)
+            alpha, scale = self.collapse.normalise(psi, tangents, float(weights[outcome]))
             square = scale * scale
-            if self.along:
-                rates = square * (rates + 2 * node.weight * np.real(alpha))
+            rates = square * (node.rates + 2 * node.weight * np.real(alpha)) if self.along else node.rates
             child = Node(
                 point,
                 self.course.reduced(point, store),
@@ -317,28 +307,6 @@ class Frontier:
             node.edges.append(Edge(target, scale * phase, alpha, mask, value, onto))
         self._done(node)
 
-    def _normalise(self, psi: Floats, tangents: Floats, square: float) -> tuple[list[complex], float]:
-        """Give (ψ, ψ̇_1, …, ψ̇_V) norm 1, every ψ̇ orthogonal to ψ, in place.
-
-        Args:
-            square: ‖ψ‖² before.
-
-        Returns:
-            What was taken off every ψ̇, in units of ψ, and the norm.
-        """
-        alpha = [0j] * self.along
-        whole = square
-        for v, tangent in enumerate(tangents[0]):
-            if square > NOTHING:
-                alpha[v] = complex(self.kernels.dot(psi[0], tangent)) / square
-                self.kernels.add(psi[0], tangent, -alpha[v])
-            whole += float(self.kernels.dot(tangent, tangent).real)
-        scale = math.sqrt(whole)
-        psi *= 1 / scale
-        if self.along:
-            tangents *= 1 / scale
-        return alpha, scale
-
     def _toss(self, node: Node, toss: Toss) -> None:
         expression, if_true, if_false = toss.expression, toss.if_true, toss.if_false
         row = self.course.rows.row(expression, node.store)
@@ -351,7 +319,7 @@ class Frontier:
             return
         values = self.numbers.at(row)[:, 0]
         p = min(max(float(values[expression]), 0.0), 1.0)
-        slope = self._steepest(expression, values)
+        slope = self.numbers.steepest(expression, row, twice=bool(self.along))
         rates = self.numbers.along(expression, row, self.directions) if self.along else self.still
         if self.errors is not None:
             self.drift += 2 * node.weight * (self.errors.probability(expression, row) + SPLIT_ERROR)
@@ -380,17 +348,6 @@ class Frontier:
             edges.append(Edge(target, phase))
         node.coin = Coin(place, p, rates, edges[0], edges[1])
         self._done(node)
-
-    def _steepest(self, expression: int, values: Floats) -> float:
-        """The largest derivative of a probability, the second ones as well where they are asked for."""
-        source = self.numbers.source
-        found = [abs(float(values[i])) for i, _ in source.pairs_of.get(expression, ())]
-        if self.along:
-            first = source.of_triples.start
-            found += [
-                abs(float(values[first + j])) for j, (e, _, _) in enumerate(source.triples) if e == expression
-            ]
-        return max((x if math.isfinite(x) else 1.0 for x in found), default=0.0)
 
     # --- meeting ---
 

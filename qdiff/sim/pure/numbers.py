@@ -6,6 +6,7 @@ together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -90,6 +91,23 @@ class Numbers:
         for i, p in self.source.pairs_of.get(expression, ()):
             result += _finite(values[i])[0] * directions[:, p]
         return result
+
+    def steepest(self, expression: int, row: int, *, twice: bool) -> float:
+        """Return the largest derivative of an expression, 1 for what does not exist; P is 1.
+
+        Args:
+            twice: the second derivatives as well.
+        """
+        values = self.at(row)[:, 0]
+        found = [abs(float(values[i])) for i, _ in self.source.pairs_of.get(expression, ())]
+        if twice:
+            first = self.source.of_triples.start
+            found += [
+                abs(float(values[first + j]))
+                for j, (e, _, _) in enumerate(self.source.triples)
+                if e == expression
+            ]
+        return max((x if math.isfinite(x) else 1.0 for x in found), default=0.0)
 
     def second_chain_rule(
         self, slopes: Mapping[tuple[int, int], Floats], width: int, directions: Floats

@@ -24,6 +24,7 @@ from qdiff.sim.analysis import Analysis
 from qdiff.sim.census import what_is_random
 from qdiff.sim.exact import DEFAULT_MEMORY, Curvature, Floats, Mixture, Parameters, Store, directional
 from qdiff.sim.flow import Flow
+from qdiff.sim.function_sizes import rounding
 from qdiff.sim.pure.bounds import WHOLE, Errors, Followed, gradient_bounds, loop_visits, value_bound
 from qdiff.sim.pure.line import Line, adjoint, expectation, run, second_order
 from qdiff.sim.pure.memory import require, state_bytes
@@ -167,6 +168,7 @@ class PureStateEngine:
             coefficients = observable.coefficients(store).values()
             found.drift, found.norm = 2 * found.longest, observable.norm_bound(store)
             found.absolute, found.terms = sum(map(abs, coefficients)), len(coefficients)
+            found.off = rounding(observable, store)
         marks: dict[int, float] = {}
         for mark in line.path.marks:
             marks[mark] = marks.get(mark, 0.0) + 1

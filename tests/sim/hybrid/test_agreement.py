@@ -56,7 +56,7 @@ def test_random_programs(case: Case) -> None:
 DENSE, DIMENSION, FULL, CHAIN, BASIS, BY_GATES = (
     "qdiff.sim.hybrid.linear.DENSE_UP_TO",
     "qdiff.sim.hybrid.steps.LARGEST_DIMENSION",
-    "qdiff.sim.hybrid.unitaries.FULL_UP_TO",
+    "qdiff.sim.hybrid.runs.FULL_UP_TO",
     "qdiff.sim.hybrid.schedule.LEAST_CHAIN",
     "qdiff.sim.hybrid.krylov.BASIS",
     "qdiff.sim.hybrid.steps.longest_by_gates",
@@ -144,12 +144,12 @@ def _not_a_loop(component: set[int], targets: object) -> object:
 @pytest.mark.parametrize(
     ("target", "replacement"),
     [
-        ("qdiff.sim.hybrid.unitaries.Runs.generator", lambda self, k: -self.records[k].generator),
+        ("qdiff.sim.hybrid.runs.Runs.generator", lambda self, k: -self.records[k].generator),
         ("qdiff.sim.hybrid.traces.Maps.probability", _half),
         ("qdiff.sim.hybrid.schedule._loop", _not_a_loop),
         ("qdiff.sim.hybrid.second_order.Tangents._add_second", lambda *args: None),
-        ("qdiff.sim.hybrid.second_order.Tangents.omega", lambda self, run: None),
-        ("qdiff.sim.hybrid.second_order.Tangents._tossed", lambda *args: None),
+        ("qdiff.sim.hybrid.trace_tangents.TraceTangents.omega", lambda self, run: None),
+        ("qdiff.sim.hybrid.trace_tangents.TraceTangents._tossed", lambda *args: None),
         ("qdiff.sim.hybrid.angles.Numbers.second_chain_rule", lambda self, a, b, v: 0.0),
         ("qdiff.sim.hybrid.counted.Counted.matrix", lambda self, *args: np.eye(len(self.basis))),
     ],

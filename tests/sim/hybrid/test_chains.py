@@ -47,10 +47,10 @@ def test_sums_are_those_of_the_recurrence(
 ) -> None:
     """One matrix or one for each vertex; equal for all rows or not; with moments that change or not."""
     rng = np.random.default_rng(seed)
-    moment = len(sweeps.graph.moments) - 1 if counted else 0
+    moment = len(sweeps.graph.assignments) - 1 if counted else 0
     matrices = 0.4 * rng.normal(size=(1 if shared else vertices, 1 if alike else rows, 4, 4))
     b = rng.normal(size=(vertices, rows, 6, 4))  # two columns of three moments
-    power = sweeps.graph.moments[moment].T if adjoint else sweeps.graph.moments[moment]
+    power = sweeps.graph.assignments[moment].T if adjoint else sweeps.graph.assignments[moment]
     expected = b.copy()
     for k in range(1, vertices):
         matrix = matrices[0] if shared else matrices[k if adjoint else k - 1]

@@ -99,10 +99,10 @@ def test_tosses_and_marks() -> None:
 def test_counted_counters_become_matrices() -> None:
     graph = explorer("while flip(t) do c++; k := k + c od", "k").graph(64)
     assert len(graph.counted.basis) == 3
-    used = {moment for trace in graph.traces for moment in trace.moments}
+    used = {each for trace in graph.traces for each in trace.assignments}
     assert len(used - {0}) == 1  # both assignments of a pass as one matrix
     (used_one,) = used - {0}
-    assert graph.moments[used_one].tolist() == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
+    assert graph.assignments[used_one].tolist() == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
     assert {graph.stores[v] for v in graph.followed} == {(0, 0)}
 
 

@@ -30,7 +30,7 @@ def ways(body: str, guard: str = "M[q[0]] = 1") -> list[tuple[list[Step], Maps]]
     """The ways to all leaves of all traces of a loop."""
     engine = HybridEngine(parse(f"qubit: q[3] para: t H[q[0]]; while {guard} do {body} od"))
     solution = engine.solve(ROWS, [], ("t",))
-    found = [(trace.ops, leaf) for trace in solution.graph.traces for leaf in range(len(trace.moments))]
+    found = [(trace.ops, leaf) for trace in solution.graph.traces for leaf in range(len(trace.assignments))]
     return [(way(ops, leaf), solution.maps) for ops, leaf in found]
 
 

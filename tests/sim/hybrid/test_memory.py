@@ -122,7 +122,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("something was computed")
 
     monkeypatch.setattr(HybridEngine, "_solve", never)
-    monkeypatch.setattr("qdiff.sim.hybrid.unitaries.Runs.at", never)
+    monkeypatch.setattr("qdiff.sim.hybrid.unitaries.Unitaries.__init__", never)
 
 
 def test_a_register_too_large_is_refused_before_anything_is_allocated(

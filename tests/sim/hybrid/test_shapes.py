@@ -46,7 +46,7 @@ def test_traces_that_differ_in_runs_share_a_shape(text: str) -> None:
     assert len(shape.traces) >= 4
     for slot, trace in enumerate(shape.traces):
         assert graph.shape_of[trace] == (graph.shapes.index(shape), slot)
-        assert graph.traces[trace].moments == shape.moments
+        assert graph.traces[trace].assignments == shape.assignments
         for (code, src, dst, arg), (mine, from_, to, number), numbers in zip(
             shape.ops, graph.traces[trace].ops, shape.numbers, strict=True
         ):

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from qdiff.lang.gates import known_gates, record
 from qdiff.sim.flow import Flow, SmallGate
 from qdiff.sim.hybrid import traces
+from qdiff.sim.hybrid.runs import FULL_UP_TO, Runs
 from qdiff.sim.hybrid.traces import Maps, ResetMap
-from qdiff.sim.hybrid.unitaries import FULL_UP_TO, Runs
+from qdiff.sim.hybrid.unitaries import Unitaries
 
 Matrix = NDArray[np.complex128]
 RNG = np.random.default_rng(7)
@@ -155,7 +156,7 @@ def product(gates: list[SmallGate], order: list[int], angle_at: Callable[[int, i
 
 @pytest.mark.parametrize("full_up_to", [0, FULL_UP_TO])
 def test_runs_and_their_gradients(full_up_to: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qdiff.sim.hybrid.unitaries.FULL_UP_TO", full_up_to)
+    monkeypatch.setattr("qdiff.sim.hybrid.runs.FULL_UP_TO", full_up_to)
     flow = Flow(program=None)  # type: ignore[arg-type]
     flow.gates = gates_on(QUBITS)
     order = [int(i) for i in RNG.permutation(2 * len(flow.gates)) % len(flow.gates)]  # each gate twice
@@ -163,7 +164,7 @@ def test_runs_and_their_gradients(full_up_to: int, monkeypatch: pytest.MonkeyPat
     angles = RNG.uniform(-3, 3, (2, len(runs.rotated)))
     rotated = runs.rotated.tolist()
     state, observables = random_hermitian(DIMENSION)[0], random_hermitian(DIMENSION, 2)
-    numbers = runs.at(angles)
+    numbers = Unitaries(runs, angles)
 
     for p in range(2):
         at = dict(zip(rotated, angles[p].tolist(), strict=True))
@@ -203,18 +204,19 @@ def test_carried_generators_give_the_change_of_a_run(
     full_up_to: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """V̇ = V Ω, Ω = -(i/2) Σ ȧ B."""
-    monkeypatch.setattr("qdiff.sim.hybrid.unitaries.FULL_UP_TO", full_up_to)
+    monkeypatch.setattr("qdiff.sim.hybrid.runs.FULL_UP_TO", full_up_to)
     flow = Flow(program=None)  # type: ignore[arg-type]
     flow.gates = gates_on(QUBITS)
     order = [int(i) for i in RNG.permutation(len(flow.gates))]
     runs = Runs(flow, [(g, 0) for g in range(len(flow.gates))], [order], DIMENSION)
     angles, rates = RNG.uniform(-3, 3, len(runs.rotated)), RNG.normal(size=len(runs.rotated))
-    numbers = runs.at(angles[None])
+    numbers = Unitaries(runs, angles[None])
     rotations = runs.rotations[0]
     omega = np.tensordot(-0.5j * rates[rotations], numbers.carried(0)[0], axes=1)
     step = 1e-6
     change = (
-        runs.at((angles + step * rates)[None]).runs[0] - runs.at((angles - step * rates)[None]).runs[0]
+        Unitaries(runs, (angles + step * rates)[None]).runs[0]
+        - Unitaries(runs, (angles - step * rates)[None]).runs[0]
     ) / (2 * step)
     np.testing.assert_allclose(numbers.runs[0][0, 0] @ omega, change[0, 0], atol=1e-8)
 

@@ -24,6 +24,7 @@ from qdiff.sim.census import what_is_random
 from qdiff.sim.flow import lower
 from qdiff.sim.hybrid.engine import HybridEngine
 from qdiff.sim.pure.branching import BranchingEngine
+from qdiff.sim.pure.collapse import Collapse
 from qdiff.sim.pure.frontier import Frontier
 from qdiff.sim.pure.static import PureStateEngine
 
@@ -134,12 +135,12 @@ def test_a_broken_engine_is_caught(target: str, replacement: Any, monkeypatch: p
 
 
 def test_a_broken_second_derivative_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    normalise = Frontier._normalise
+    normalise = Collapse.normalise
 
-    def forgets(self: Frontier, *states: Any) -> tuple[list[complex], float]:
+    def forgets(self: Collapse, *states: Any) -> tuple[list[complex], float]:
         return [0j] * self.along, normalise(self, *states)[1]
 
-    monkeypatch.setattr(Frontier, "_normalise", forgets)
+    monkeypatch.setattr(Collapse, "normalise", forgets)
     program, observable, params = prepared(MIXED, "Z[q] + 0.5*c*X[q] - P1[s]", t=0.7, u=1.2, p=0.6)
     with pytest.raises(AssertionError):
         check_curvature(BranchingEngine(program), observable, params)

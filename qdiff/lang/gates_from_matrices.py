@@ -79,7 +79,7 @@ def gate(
     if drift is not None and np.shape(drift) != direction.shape:
         raise QdiffError(
             f"The generator is {len(direction)} x {len(direction)}, the drift {len(np.asarray(drift))} x"
-            f" {len(np.asarray(drift))}: they act on the same qubits."
+            f" {len(np.asarray(drift))}: both act on the same qubits, so their sizes are equal."
         )
     terms = _terms(direction, "generator")
     if not terms:
@@ -133,11 +133,12 @@ def _square(values: ArrayLike, what: str) -> Matrix:
 
 def _hermitian(values: ArrayLike, what: str) -> Matrix:
     matrix = _square(values, what)
-    distance = float(np.abs(matrix - matrix.conj().T).max())
-    if distance > TOLERANCE:
+    off = np.abs(matrix - matrix.conj().T)
+    if off.max() > TOLERANCE:
+        row, column = np.unravel_index(off.argmax(), off.shape)
         raise QdiffError(
-            f"The {what} is not Hermitian: it differs from its adjoint by {distance:.3g}, where 1e-12 is"
-            " allowed."
+            f"The {what} is not Hermitian: it differs from its adjoint by {off.max():.3g} in row {row},"
+            f" column {column} (from 0), where 1e-12 is allowed."
         )
     return matrix
 

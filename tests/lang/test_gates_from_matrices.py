@@ -81,9 +81,11 @@ MESSAGES = [
     ({"unitary": np.eye(2), "drift": np.eye(2)},
      "A gate has a generator, with or without a drift, or else a unitary matrix."),
     ({"generator": TURNED},
-     "The generator is not Hermitian: it differs from its adjoint by 0.5, where 1e-12 is allowed."),
+     "The generator is not Hermitian: it differs from its adjoint by 0.5 in row 0, column 1 (from 0), where "
+     "1e-12 is allowed."),
     ({"generator": np.eye(2), "drift": TURNED},
-     "The drift is not Hermitian: it differs from its adjoint by 0.5, where 1e-12 is allowed."),
+     "The drift is not Hermitian: it differs from its adjoint by 0.5 in row 0, column 1 (from 0), where "
+     "1e-12 is allowed."),
     ({"unitary": TURNED}, "The matrix is not unitary: U U† differs from 1 by 1.25, where 1e-12 is allowed."),
     ({"generator": np.ones((2, 3))}, "The generator is a square matrix, got shape (2, 3)."),
     ({"unitary": [1, 2]}, "The unitary is a square matrix, got shape (2,)."),
@@ -96,7 +98,7 @@ MESSAGES = [
     ({"generator": np.diag([1, np.nan])}, "The generator has an entry that is not finite."),
     ({"generator": np.zeros((2, 2))}, "The generator is zero: the gate would not depend on its angle."),
     ({"generator": np.eye(2), "drift": np.eye(4)},
-     "The generator is 2 x 2, the drift 4 x 4: they act on the same qubits."),
+     "The generator is 2 x 2, the drift 4 x 4: both act on the same qubits, so their sizes are equal."),
     ({"generator": np.eye(2) * 1e301},
      "In the generator a coefficient is between 1e-300 and 1e300 in size, got 1e+301."),
 ]  # fmt: skip

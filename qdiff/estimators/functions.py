@@ -1,0 +1,67 @@
+"""Functions of counters at the stores where runs ended: each once for every store that differs for it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qdiff.errors import EvaluationError
+from qdiff.lang.expr import Counter
+from qdiff.lang.observable import Term
+from qdiff.lang.observable_functions import Selection, counters_of, value_at
+from qdiff.lang.tree import Program
+from qdiff.sim.protocol import Outcomes
+
+Rows = NDArray[np.int64]
+
+
+class FunctionValues:
+    """The functions in terms of an observable, for the runs that came to their end."""
+
+    def __init__(self, program: Program, outcomes: Outcomes) -> None:
+        self.names = program.counters
+        self.stores = outcomes.counters
+        self.finished = np.flatnonzero(outcomes.finished)
+        self._where: dict[Selection, Rows] = {}
+
+    def of(self, term: Term) -> tuple[Rows, NDArray[np.float64]]:
+        """Return the rows in which a term may count, and the product of its functions there.
+
+        Raises:
+            EvaluationError: a function without a value.
+        """
+        rows = self.finished
+        for function, _ in term.functions:
+            if isinstance(function, Selection) and isinstance(function.index, Counter):
+                chosen = self._selected(function)
+                rows = chosen if rows is self.finished else np.intersect1d(rows, chosen, assume_unique=True)
+        others = tuple(
+            [
+                (function, power)
+                for function, power in term.functions
+                if not (isinstance(function, Selection) and isinstance(function.index, Counter))
+            ]
+        )
+        if not others or not len(rows):
+            return rows, np.ones(len(rows))
+        read = [i for i, name in enumerate(self.names) if name in counters_of(others)]
+        different, which = np.unique(self.stores[rows][:, read], axis=0, return_inverse=True)
+        values = np.empty(len(different))
+        for i, row in enumerate(different.tolist()):
+            store = {self.names[c]: value for c, value in zip(read, row, strict=True)}
+            try:
+                values[i] = value_at(others, store)
+            except EvaluationError as error:
+                where = f"where a run ended with {store}"
+                raise EvaluationError(
+                    f"The term `{term}` of the observable has no value {where}: {error}"
+                ) from None
+        return rows, values[which.reshape(-1)]
+
+    def _selected(self, selection: Selection) -> Rows:
+        """The rows in which a counter has a value."""
+        if selection not in self._where:
+            assert isinstance(selection.index, Counter)
+            column = self.stores[self.finished, self.names.index(selection.index.name)]
+            self._where[selection] = self.finished[column == selection.value]
+        return self._where[selection]
