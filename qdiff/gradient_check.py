@@ -59,15 +59,17 @@ class GradientCheck:
     Attributes:
         lines: the value, then one line a parameter.
         notes: what was left out, and why.
+        unanswered: rules that were asked for by name, where none of them has an answer.
     """
 
     lines: tuple[CheckLine, ...]
     notes: tuple[str, ...] = ()
+    unanswered: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether everything that was compared agrees."""
-        return all(line.ok for line in self.lines)
+        """Whether everything that was compared agrees, some rule that was asked for by name included."""
+        return all(line.ok for line in self.lines) and not self.unanswered
 
     def __str__(self) -> str:
         engines = list(dict.fromkeys(way for line in self.lines for way in line.by_engine))
@@ -82,7 +84,11 @@ class GradientCheck:
             for row in rows
         ]
         bad = [line.name for line in self.lines if not line.ok]
-        verdict = f"DISAGREEMENT in {listed(bad)}" if bad else "all agree"
+        verdict = "all agree"
+        if self.unanswered:
+            verdict = f"NO ANSWER by the rules that were asked for: {listed(self.unanswered)}"
+        if bad:
+            verdict = f"DISAGREEMENT in {listed(bad)}"
         return "\n".join([*table, *(f"note: {note}" for note in self.notes), verdict])
 
 
@@ -137,7 +143,8 @@ def check_grad(
         by_engine = {engine: float(slopes[i]) for engine, (_, slopes) in answers.items()}
         by_engine |= {f"{RULE}{rule}": float(slopes[i]) for rule, slopes in by_rule.items()}
         lines.append(_compared(name, by_engine, found_by_values))
-    return GradientCheck(tuple(lines), tuple(notes))
+    unanswered = tuple(asked) if rules is not None and names and not by_rule else ()
+    return GradientCheck(tuple(lines), tuple(notes), unanswered)
 
 
 def differences(

@@ -308,7 +308,17 @@ def test_a_rule_without_an_answer_is_noted() -> None:
     assert any(
         note.startswith("rule commutator: no answer. No exact engine has room") for note in report.notes
     )
-    assert report.ok
+    assert not report.ok
+    assert str(report).endswith("\nNO ANSWER by the rules that were asked for: commutator")
+
+
+def test_a_rule_that_lists_no_terms_does_not_agree() -> None:
+    f = qd.expectation(qd.parse("qubit: q para: t Ry(t)[q]"), "Z[q]")
+    report = qd.check_grad(f, {"t": 0.6}, rules="riesz")
+    assert not report.ok
+    assert str(report).endswith("\nNO ANSWER by the rules that were asked for: riesz")
+    assert qd.check_grad(f, {"t": 0.6}, rules=["riesz", "shift"]).ok
+    assert qd.check_grad(f, {"t": 0.6}, rules=()).ok
 
 
 def test_a_wrong_engine_is_caught_by_rules() -> None:

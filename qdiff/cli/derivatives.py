@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from qdiff.cli.output import Report
 from qdiff.cli.values import UsageError
 from qdiff.lang.load import load
+
+if TYPE_CHECKING:
+    from qdiff.rules.sites import Site
 
 
 def diff(arguments: Namespace) -> Report:
@@ -35,11 +40,7 @@ def _first(arguments: Namespace) -> Report:
     law = arguments.self_contained
     drawn = None if law is None else derivative.self_contained(law)
     text = str(derivative if drawn is None or not derivative.sites else drawn)
-    sites = [
-        {"line": site.position.line if site.position else None, "rule": site.rule.name, "l1": site.l1}
-        for site in derivative.sites
-    ]
-    return Report(text, {"wrt": parameter, "rule": rule, "sites": sites, "text": text})
+    return Report(text, {"wrt": parameter, "rule": rule, "sites": _data(derivative.sites), "text": text})
 
 
 def _second(arguments: Namespace) -> Report:
@@ -48,8 +49,9 @@ def _second(arguments: Namespace) -> Report:
 
     first, second = arguments.wrt
     rule = DEFAULT_RULE if arguments.rule is None else arguments.rule
-    text = str(differentiate(load(arguments.file), (first, second), rule))
-    return Report(text, {"wrt": [first, second], "rule": rule, "text": text})
+    derivative = differentiate(load(arguments.file), (first, second), rule)
+    text, sites = str(derivative), _data(pair.site for pair in derivative.sites)
+    return Report(text, {"wrt": [first, second], "rule": rule, "sites": sites, "text": text})
 
 
 def _additive(arguments: Namespace) -> Report:
@@ -58,8 +60,21 @@ def _additive(arguments: Namespace) -> Report:
     (parameter,) = arguments.wrt
     program, rule = load(arguments.file), arguments.rule
     derivative = additive(program, parameter) if rule is None else additive(program, parameter, rule)
-    data = {"wrt": parameter, "occurrences": derivative.occurrences, "programs": derivative.count}
+    data = {
+        "wrt": parameter,
+        "rule": derivative.rule,
+        "sites": _data(derivative.sites),
+        "occurrences": derivative.occurrences,
+        "programs": derivative.count,
+    }
     if arguments.count:
         return Report(f"occurrences {derivative.occurrences}\nprograms {derivative.count}", data)
     text = str(derivative)
     return Report(text, data | {"text": text})
+
+
+def _data(sites: Iterable[Site]) -> list[dict[str, object]]:
+    return [
+        {"line": site.position.line if site.position else None, "rule": site.rule.name, "l1": site.l1}
+        for site in sites
+    ]

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from qdiff.errors import EvaluationError, QdiffError
 from qdiff.estimators.estimate import Estimate
 from qdiff.estimators.functions import FunctionValues
-from qdiff.lang.observable import Observable, Term, qubitwise_groups
+from qdiff.estimators.groups import qubitwise_groups
+from qdiff.lang.observable import Observable, Term
 from qdiff.lang.observable_input import check_observable
 from qdiff.lang.tree import Program
 from qdiff.sim.protocol import Backend, Job, Outcomes, Readout

@@ -33,13 +33,13 @@ class Expr:
     _hash: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((type(self).__name__, *self._label(), *self.children())))
+        object.__setattr__(self, "_hash", hash((type(self).__name__, *self.label(), *self.children())))
 
     def children(self) -> tuple[Expr, ...]:
         """The direct operands, in printed order."""
         return ()
 
-    def _label(self) -> tuple[object, ...]:
+    def label(self) -> tuple[object, ...]:
         """What distinguishes this node besides its operands."""
         return ()
 
@@ -55,7 +55,7 @@ class Expr:
             a, b = pairs.pop()
             if a is b or (id(a), id(b)) in compared:
                 continue
-            if a._hash != b._hash or type(a) is not type(b) or a._label() != b._label():
+            if a._hash != b._hash or type(a) is not type(b) or a.label() != b.label():
                 return False
             mine, theirs = a.children(), b.children()
             if len(mine) != len(theirs):
@@ -155,7 +155,7 @@ class Number(Expr):
 
     value: int | float
 
-    def _label(self) -> tuple[object, ...]:
+    def label(self) -> tuple[object, ...]:
         return (type(self.value).__name__, self.value)
 
 
@@ -170,7 +170,7 @@ class Parameter(Expr):
 
     name: str
 
-    def _label(self) -> tuple[object, ...]:
+    def label(self) -> tuple[object, ...]:
         return (self.name,)
 
 
@@ -185,7 +185,7 @@ class ParameterElement(Expr):
     def children(self) -> tuple[Expr, ...]:
         return (self.index,)
 
-    def _label(self) -> tuple[object, ...]:
+    def label(self) -> tuple[object, ...]:
         return (self.array, self.size)
 
 
@@ -195,7 +195,7 @@ class Counter(Expr):
 
     name: str
 
-    def _label(self) -> tuple[object, ...]:
+    def label(self) -> tuple[object, ...]:
         return (self.name,)
 
 
@@ -260,7 +260,7 @@ class Call(Expr):
     def children(self) -> tuple[Expr, ...]:
         return (self.argument,)
 
-    def _label(self) -> tuple[object, ...]:
+    def label(self) -> tuple[object, ...]:
         return (self.function,)
 
 
@@ -296,7 +296,7 @@ class Indicator(Expr):
     def children(self) -> tuple[Expr, ...]:
         return (self.index,)
 
-    def _label(self) -> tuple[object, ...]:
+    def label(self) -> tuple[object, ...]:
         return (self.value,)
 
 

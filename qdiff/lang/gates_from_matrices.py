@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qdiff.errors import QdiffError
+from qdiff.lang.channels import is_channel
 from qdiff.lang.declared_gates import (
     LARGEST_DECLARED,
     TOLERANCE,
@@ -22,6 +23,7 @@ from qdiff.lang.declared_gates import (
     unitary_problem,
 )
 from qdiff.lang.gates import Matrix
+from qdiff.lang.text.names import name_problem
 from qdiff.lang.tree import GateDeclaration, PauliTerm
 
 
@@ -75,7 +77,7 @@ def gate(
         return GivenGate(_qubits(matrix), matrix=entries)
     assert generator is not None
     direction = _hermitian(generator, "generator")
-    turned = () if drift is None else _terms(_hermitian(drift, "drift"), "drift")
+    drift_terms = () if drift is None else _terms(_hermitian(drift, "drift"), "drift")
     if drift is not None and np.shape(drift) != direction.shape:
         raise QdiffError(
             f"The generator is {len(direction)} x {len(direction)}, the drift {len(np.asarray(drift))} x"
@@ -84,7 +86,7 @@ def gate(
     terms = _terms(direction, "generator")
     if not terms:
         raise QdiffError("The generator is zero: the gate would not depend on its angle.")
-    return GivenGate(_qubits(direction), terms, turned)
+    return GivenGate(_qubits(direction), terms, drift_terms)
 
 
 def declarations(gates: Mapping[str, GivenGate] | None) -> tuple[GateDeclaration, ...]:
@@ -93,9 +95,6 @@ def declarations(gates: Mapping[str, GivenGate] | None) -> tuple[GateDeclaration
     Raises:
         QdiffError: a name that cannot be one, a value that is not from `qd.gate`.
     """
-    from qdiff.lang.channels import is_channel
-    from qdiff.lang.text.names import name_problem
-
     if gates is not None and not isinstance(gates, Mapping):
         raise QdiffError(f"`gates` is a mapping from names to gates, got {type(gates).__name__}.")
     found = []

@@ -13,7 +13,6 @@ import cmath
 import math
 import numbers
 import operator
-from collections import Counter as Counts
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NoReturn
@@ -22,8 +21,16 @@ import numpy as np
 
 from qdiff.errors import EvaluationError, QdiffError, ResourceError, did_you_mean, listed
 from qdiff.lang.element_names import name_key
-from qdiff.lang.expr import Counter, Expr
-from qdiff.lang.observable_functions import Functions, Selection, joined, order, value_at
+from qdiff.lang.expr import Expr
+from qdiff.lang.observable_division import reciprocal
+from qdiff.lang.observable_functions import (
+    BySelection,
+    Functions,
+    by_selection,
+    function_product,
+    sort_key,
+    value_at,
+)
 from qdiff.lang.observable_printer import counter_text, observable_text, term_text
 from qdiff.lang.observable_terms import (
     Counters,
@@ -31,7 +38,7 @@ from qdiff.lang.observable_terms import (
     checked_coefficient,
     checked_degree,
     checked_key,
-    kind_of,
+    type_text,
 )
 from qdiff.lang.observable_terms import Term as Term
 from qdiff.lang.pauli_algebra import (
@@ -44,6 +51,7 @@ from qdiff.lang.pauli_algebra import (
 )
 
 LARGEST_EXACT_NORM_QUBITS = 8
+_IDENTITY: Key = ((), (), ())
 
 
 class Observable:
@@ -67,7 +75,7 @@ class Observable:
         for term in terms:
             if not isinstance(term, Term):
                 raise QdiffError(
-                    f"An observable is made of terms, not of {kind_of(term)}. "
+                    f"An observable is made of terms, not of {type_text(term)}. "
                     "Use qd.observable(text) for a text."
                 )
             key = checked_key(term)
@@ -144,7 +152,7 @@ class Observable:
         result: dict[Operators, complex] = {}
         for name in self.read:
             _stored(name, store)
-        for (counters, operators, functions), coefficient in self._selected(store):
+        for (counters, operators, functions), coefficient in self._by_selection.at(store):
             try:
                 scale = float(math.prod(_stored(name, store) ** power for name, power in counters))
                 if functions:
@@ -162,31 +170,9 @@ class Observable:
             raise EvaluationError(f"The observable `{self}` is too large a number at {dict(store)}.")
         return {operators: value for operators, value in result.items() if value}
 
-    def _selected(self, store: Mapping[str, int]) -> Iterable[tuple[Key, complex]]:
-        """The parts that are not zero because a counter has another value than they select."""
-        name, by_value, others = self._by_choice
-        return [*others, *by_value.get(store[name], ())] if name else others
-
     @cached_property
-    def _by_choice(self) -> tuple[str, dict[int, list[tuple[Key, complex]]], list[tuple[Key, complex]]]:
-        """The parts by the value that they select of one counter; the others.
-
-        It is the counter selected most often. The weight of a derivative program has thousands of parts, and
-        a store selects few.
-        """
-        often = Counts(
-            function.index.name
-            for _, _, functions in self._parts
-            for function, _ in functions
-            if isinstance(function, Selection) and isinstance(function.index, Counter)
-        )
-        name = max(often, key=lambda name: (often[name], name), default="")
-        by_value: dict[int, list[tuple[Key, complex]]] = {}
-        others: list[tuple[Key, complex]] = []
-        for part in self._parts.items():
-            values = [f.value for f, _ in part[0][2] if isinstance(f, Selection) and f.index == Counter(name)]
-            (by_value.setdefault(values[0], []) if values else others).append(part)
-        return name, by_value, others
+    def _by_selection(self) -> BySelection[tuple[Key, complex]]:
+        return by_selection([(part[0][2], part) for part in self._parts.items()])
 
     def norm_bound(self, store: Mapping[str, int]) -> float:
         """Return an upper bound of the operator norm ‖O(σ)‖ at one store.
@@ -254,10 +240,15 @@ class Observable:
         return _product(_as_observable(other, "*"), self)
 
     def __truediv__(self, other: object) -> Observable:
+        """Return the quotient by a number or by an observable without operators: 1/qd.count("k")."""
+        if isinstance(other, Observable):
+            if other._parts.keys() - {_IDENTITY}:
+                return self * Observable((reciprocal(other.terms),))
+            other = other._parts.get(_IDENTITY, 0)
         if not isinstance(other, numbers.Complex):
             raise QdiffError(
-                f"An observable can be divided by a number only, not by {kind_of(other)}. "
-                "Write `observable / 2` or `observable * 0.5`."
+                f"An observable can be divided by a number or by counters, not by {type_text(other)}. "
+                'Write `observable / 2` or `observable / qd.count("c")`.'
             )
         divisor = checked_coefficient(other, "a divisor")
         if divisor == 0:
@@ -265,8 +256,8 @@ class Observable:
         quotients = {key: _quotient(value, divisor) for key, value in self._parts.items()}
         return Observable._of(_without_zeros(quotients))
 
-    def __rtruediv__(self, other: object) -> NoReturn:
-        raise QdiffError("Nothing can be divided by an observable; divide an observable by a number.")
+    def __rtruediv__(self, other: object) -> Observable:
+        return _as_observable(other, "/") / self
 
     def __pow__(self, exponent: object) -> Observable:
         try:
@@ -340,30 +331,6 @@ def _letter(letter: str, qubit: str) -> Observable:
     return Observable((Term(1, operators=((qubit, letter),)),))
 
 
-# --- Measuring ----------------------------------------------------------------------------------
-
-
-def qubitwise_groups(observable: Observable) -> tuple[tuple[Term, ...], ...]:
-    """Group terms that one run can read together: in a group each qubit has one measurement basis.
-
-    Z, P0 and P1 share the Z basis; terms without operators join the first group. First fit in the
-    order of the terms.
-    """
-    groups: list[list[Term]] = []
-    bases: list[dict[str, str]] = []
-    for term in observable.terms:
-        needed = {qubit: "Z" if x in DIAGONAL else x for qubit, x in term.operators}
-        for group, basis in zip(groups, bases, strict=True):
-            if all(basis.get(qubit, x) == x for qubit, x in needed.items()):
-                group.append(term)
-                basis.update(needed)
-                break
-        else:
-            groups.append([term])
-            bases.append(needed)
-    return tuple(tuple(group) for group in groups)
-
-
 # --- Details ------------------------------------------------------------------------------------
 
 
@@ -380,7 +347,7 @@ def _as_observable(value: object, sign: str) -> Observable:
     if isinstance(value, numbers.Complex):
         return Observable((Term(checked_coefficient(value, "a number")),))
     raise QdiffError(
-        f"`{sign}` joins an observable with an observable or a number, not with {kind_of(value)}. "
+        f"`{sign}` joins an observable with an observable or a number, not with {type_text(value)}. "
         'Write qd.Z("q") or qd.count("c") for an operator or a counter, qd.observable(text) for a text.'
     )
 
@@ -390,7 +357,7 @@ def _product(left: Observable, right: Observable) -> Observable:
     for (counters, operators, functions), value in left._parts.items():
         for (more_counters, more_operators, more_functions), factor in right._parts.items():
             both = (
-                joined(functions, more_functions)
+                function_product(functions, more_functions)
                 if functions and more_functions
                 else functions or more_functions
             )
@@ -431,5 +398,5 @@ def _term_order(key: Key) -> tuple[object, ...]:
         [(name_key(qubit), letter) for qubit, letter in operators],
         sum(power for _, power in counters),
         [(name_key(name), power) for name, power in counters],
-        [order(function) for function in functions],
+        [sort_key(function) for function in functions],
     )

@@ -10,7 +10,10 @@ expanded. A *selection* [e = n] is 1 where e equals the integer n, else 0. A ter
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import Counter as Counts
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from qdiff.errors import EvaluationError, QdiffError
 from qdiff.lang import expr as ex
@@ -18,6 +21,8 @@ from qdiff.lang.element_names import checked_name
 from qdiff.lang.expr import Expr
 from qdiff.lang.expr_printer import expr_text
 from qdiff.lang.logpower import delta_problem
+
+T = TypeVar("T")
 
 Functions = tuple[tuple[Expr, int], ...]
 Selection = ex.Indicator
@@ -72,7 +77,7 @@ def _check_delta(node: ex.LogPowerHazard) -> None:
         raise QdiffError(f"`{node}`: {problem}")
 
 
-def joined(*several: Iterable[tuple[Expr, int]]) -> Functions | None:
+def function_product(*several: Iterable[tuple[Expr, int]]) -> Functions | None:
     """Return the product of functions in its fixed order; None where two selections exclude each other."""
     powers: dict[Expr, int] = {}
     chosen: dict[Expr, int] = {}
@@ -83,10 +88,10 @@ def joined(*several: Iterable[tuple[Expr, int]]) -> Functions | None:
             powers[function] = 1  # its own square
         else:
             powers[function] = powers.get(function, 0) + power
-    return tuple(sorted(powers.items(), key=order))
+    return tuple(sorted(powers.items(), key=sort_key))
 
 
-def order(pair: tuple[Expr, int]) -> tuple[object, ...]:
+def sort_key(pair: tuple[Expr, int]) -> tuple[object, ...]:
     """The key by which functions are sorted: selections first, divisors last."""
     function, power = pair
     return (
@@ -106,6 +111,49 @@ def _holds(selection: Selection, store: Mapping[str, int]) -> bool:
     if isinstance(selection.index, ex.Counter):
         return store[selection.index.name] == selection.value
     return bool(selection.evaluate({}, store))
+
+
+@dataclass(frozen=True)
+class BySelection(Generic[T]):
+    """What is multiplied by functions, by the value that they select of one counter.
+
+    Attributes:
+        counter: its name, "" where no function selects.
+        chosen: value of the counter → what selects it.
+        others: what does not depend on it in this way.
+    """
+
+    counter: str
+    chosen: Mapping[int, Sequence[T]]
+    others: Sequence[T]
+
+    def at(self, store: Mapping[str, int]) -> Sequence[T]:
+        """What is left at a store: what selects another value of the counter is zero."""
+        return [*self.others, *self.chosen.get(store[self.counter], ())] if self.counter else self.others
+
+
+def by_selection(parts: Sequence[tuple[Functions, T]]) -> BySelection[T]:
+    """Return parts by the value that their functions select of the counter that is selected most often.
+
+    The weight of a derivative program has thousands of parts, and a store selects few.
+    """
+    often = Counts(
+        function.index.name
+        for functions, _ in parts
+        for function, _ in functions
+        if isinstance(function, Selection) and isinstance(function.index, ex.Counter)
+    )
+    counter = max(often, key=lambda name: (often[name], name), default="")
+    chosen: dict[int, list[T]] = {}
+    others: list[T] = []
+    for functions, part in parts:
+        values = [
+            function.value
+            for function, _ in functions
+            if isinstance(function, Selection) and function.index == ex.Counter(counter)
+        ]
+        (chosen.setdefault(values[0], []) if values else others).append(part)
+    return BySelection(counter, chosen, others)
 
 
 def value_at(functions: Functions, store: Mapping[str, int]) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from qdiff.errors import QdiffError, ResourceError, listed
 from qdiff.lang.element_names import checked_name, name_key
-from qdiff.lang.observable_functions import Functions, checked_function, counters_of, joined
+from qdiff.lang.observable_functions import Functions, checked_function, counters_of, function_product
 from qdiff.lang.observable_printer import term_text
 from qdiff.lang.pauli_algebra import LETTERS, Operators, ordered
 
@@ -67,7 +67,7 @@ def checked_key(term: Term) -> Key | None:
         letters[qubit] = letter
     for function, power in term.functions:
         _check_power(f"function `{checked_function(function)}`", power)
-    functions = joined(term.functions)
+    functions = function_product(term.functions)
     return None if functions is None else (checked_degree(counters), ordered(letters.items()), functions)
 
 
@@ -86,7 +86,7 @@ def checked_degree(powers: Mapping[str, int]) -> Counters:
 def checked_coefficient(value: object, role: str) -> complex:
     """Return a finite number of any of Python's or numpy's types as a complex."""
     if not isinstance(value, numbers.Complex):
-        raise QdiffError(f"{role.capitalize()} of an observable is a number, not {kind_of(value)}.")
+        raise QdiffError(f"{role.capitalize()} of an observable is a number, not {type_text(value)}.")
     try:
         number = complex(value)
     except OverflowError:
@@ -97,7 +97,7 @@ def checked_coefficient(value: object, role: str) -> complex:
     return number
 
 
-def kind_of(value: object) -> str:
+def type_text(value: object) -> str:
     """Return the type of a value for a message: "a str", "an object"."""
     name = type(value).__name__
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

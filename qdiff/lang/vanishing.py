@@ -59,7 +59,7 @@ class _Collector:
 
     def _atom(self, node: Expr, operands: list[Polynomial]) -> Polynomial:
         parts = [self._number(frozenset(operand.items())) for operand in operands]
-        return {((self._number((type(node).__name__, node._label(), *parts)), 1),): Fraction(1)}
+        return {((self._number((type(node).__name__, node.label(), *parts)), 1),): Fraction(1)}
 
     def _number(self, key: Hashable) -> int:
         return self.numbers.setdefault(key, len(self.numbers))

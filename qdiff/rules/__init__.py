@@ -23,7 +23,10 @@ Gates that a program declares are found in it: `qd.rules.choose("Mine", program=
 from qdiff.rules import shift_rules, stochastic  # noqa: F401
 
 # isort: split
-from qdiff.rules import gadgets, mixtures  # noqa: F401
+from qdiff.rules import hadamard  # noqa: F401
+
+# isort: split
+from qdiff.rules import commutator, mixtures  # noqa: F401
 
 # isort: split
 from qdiff.rules.kinds import kind

@@ -1,6 +1,6 @@
 """Additive derivatives: for programs with bounded loops, a finite multiset of derivative programs.
 
-    ∂f/∂θ = Σ_{members} E[coefficient · readout · O]        for every observable O.
+    ∂f/∂θ = Σ_{members} E[weight · O]        for every observable O.
 
 In each member every run that survives has had exactly one occurrence of θ replaced; branches without
 one abort. With the rule `hadamard` that is the published transformation and compilation. The multiset
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from qdiff.errors import QdiffError, ResourceError
+from qdiff.errors import ParameterError, QdiffError, ResourceError
 from qdiff.lang.expr import Expr
 from qdiff.lang.observable import Observable, count
 from qdiff.lang.tree import Program
@@ -27,13 +27,15 @@ from qdiff.rules.additive_joined import Joined, join
 from qdiff.rules.additive_parts import DerivedBlock
 from qdiff.rules.printed import headed, printed
 from qdiff.rules.recording import Recorder
+from qdiff.rules.sites import Site
 from qdiff.rules.statements import NOTHING
+from qdiff.rules.weights import Case, Weighted, Weights
 from qdiff.rules.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Member:
-    """One program of an additive derivative.
+class Member(Weighted):
+    """One program of an additive derivative: E[weight · O], weight = coefficient · readout.
 
     Attributes:
         coefficient: c_j · ∂a/∂θ, over the parameters and counters of `program`.
@@ -42,8 +44,12 @@ class Member:
     """
 
     coefficient: Expr
-    program: Program
+    program: Program = field(repr=False)
     readout: Observable
+
+    @cached_property
+    def _weights(self) -> Weights:
+        return Weights(self.program, self.readout, (((Case((), self.coefficient),),),))
 
     def __str__(self) -> str:
         return printed([f"# counts {self.readout} * observable * ({self.coefficient})"], self.program)
@@ -57,13 +63,13 @@ class AdditiveDerivative:
         source: the program.
         parameter: by which parameter.
         rule: the rule of the gates that it applies to.
-        rules_used: the names of all rules that were taken, in printed order.
+        sites: where the parameter occurs, in printed order, with the rule there.
     """
 
     source: Program
     parameter: str
     rule: str
-    rules_used: tuple[str, ...]
+    sites: tuple[Site, ...]
     _derived: DerivedBlock = field(compare=False)
 
     @property
@@ -129,7 +135,7 @@ class AdditiveDerivative:
             nowhere = f"no angle or probability depends on {self.parameter}"
             why = "no run that comes to an end has an occurrence of it" if self.occurrences else nowhere
             return headed([f"# d/d{self.parameter}: exactly zero, {why}"], str(self.joined))
-        *others, last = self.rules_used
+        *others, last = dict.fromkeys(site.rule.name for site in self.sites)
         by = f"{', '.join(others)} and {last}" if others else last
         return headed([f"# d/d{self.parameter} by {by}, additive"], str(self.joined))
 
@@ -137,22 +143,32 @@ class AdditiveDerivative:
         return f"AdditiveDerivative(parameter={self.parameter!r}, rule={self.rule!r}, count={self.count})"
 
 
-def additive(program: Program, parameter: str, rule: str = "hadamard") -> AdditiveDerivative:
+def additive(program: Program, wrt: str, rule: str = "hadamard") -> AdditiveDerivative:
     """Differentiate a program with bounded loops into a multiset of programs.
+
+        ∂f/∂θ = Σ_{members} E[weight · O]        for every observable O.
 
     Args:
         program: its loops with the parameter in them are bounded; others may be unbounded.
-        parameter: a parameter, an array element as "w[0]".
+        wrt: a parameter, an array element as "w[0]".
         rule: for the gates that it applies to, "hadamard" as published (one term with one ancilla); the
             others, such as controlled rotations, take the rule "shift". `flip` and channels have their own.
 
     Returns:
-        The derivative: `.occurrences`, `.count`, its members one by one, `str()` prints it.
+        The derivative: `.occurrences`, `.count`, its members one by one by iterating or as `[i]`; `.joined`
+        is all of them as one program with an input that selects one, and `str()` prints that.
 
     Raises:
-        ParameterError: the parameter is unknown, an array, or occurs in a comparison.
-        QdiffError: an unbounded loop with the parameter in it; no such rule; no rule for some gate.
+        ParameterError: the parameter is unknown, an array, or occurs in a comparison; that is no name.
+        QdiffError: an unbounded loop with the parameter in it; no such rule; no rule for some gate; that is
+            no program.
+
+    See docs/additive.md.
     """
-    compiler = Compiler(program, parameter, rule)
-    derived = compiler.block(program.body)
-    return AdditiveDerivative(program, parameter, rule, compiler.rules_used, derived)
+    if not isinstance(wrt, str):
+        raise ParameterError(
+            f"wrt is the name of one parameter, not {wrt!r}: the additive form is that of first derivatives."
+        )
+    compiler = Compiler(program, wrt, rule)
+    derived = compiler.compiled()
+    return AdditiveDerivative(program, wrt, rule, compiler.sites, derived)

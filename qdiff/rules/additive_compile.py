@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import assert_never
 
 from qdiff.lang.expr import Expr
@@ -24,7 +23,7 @@ from qdiff.lang.tree import (
 from qdiff.rules.additive_guards import GuardTerm, Reached, flips
 from qdiff.rules.additive_parts import Branching, DerivedBlock, Looping, Part, Replaced, covers
 from qdiff.rules.finding import Finder, located
-from qdiff.rules.primitive import Primitive, argument
+from qdiff.rules.primitive import argument, primitives_of
 from qdiff.rules.registry import DEFAULT_RULE
 from qdiff.rules.sites import Site
 
@@ -32,7 +31,7 @@ Guard = dict[Expr, list[GuardTerm]]
 
 
 class Compiler:
-    """Compiles the blocks of a program for one parameter.
+    """Compiles the blocks of a program for one parameter; they are met in the order of its sites.
 
     Args:
         program: the program.
@@ -44,12 +43,19 @@ class Compiler:
     """
 
     def __init__(self, program: Program, parameter: str, rule: str) -> None:
+        self.finder = Finder(program, (parameter,), rule, otherwise=DEFAULT_RULE)
         self.program = program
         self.parameter = parameter
-        self.finder = Finder(program, (parameter,), rule, otherwise=DEFAULT_RULE)
-        self.sites = 0
+        self.sites = self.finder.sites()
+        self._following = iter(self.sites)
 
-    def block(self, block: Block, *, looped: bool = False) -> DerivedBlock:
+    def compiled(self) -> DerivedBlock:
+        """Return the derivative of the program's body."""
+        whole = self._block(self.program.body)
+        assert next(self._following, None) is None, "every site was compiled"
+        return whole
+
+    def _block(self, block: Block) -> DerivedBlock:
         """Return the derivative of a block; one Python frame a level of nesting."""
         parts: dict[int, Part] = {}
         aborts = False
@@ -61,13 +67,13 @@ class Compiler:
                 case Abort():
                     aborts = True
                 case Gate() | Channel():
-                    replaced = self._replaced(self._primitives(statement), looped)
+                    replaced = self._replaced(statement)
                     if replaced.sites:
                         parts[i] = replaced
                         occurrences += len(replaced.sites)
                 case If(condition=condition, then=then, otherwise=otherwise):
-                    here = self._flips(condition, looped)
-                    branches = (self.block(then, looped=looped), self.block(otherwise, looped=looped))
+                    here = self._flips(condition)
+                    branches = (self._block(then), self._block(otherwise))
                     first, second = (branch.aborts for branch in branches)
                     aborts = aborts or (first and second)
                     occurrences += len(here) + max(b.occurrences for b in branches)
@@ -75,15 +81,16 @@ class Compiler:
                 case Case(arms=arms, otherwise=otherwise):
                     several: list[DerivedBlock] = []
                     for _, body in arms:
-                        several.append(self.block(body, looped=looped))
+                        several.append(self._block(body))
+                    rest = self._block(otherwise)
                     if not covers(statement):
-                        several.append(self.block(otherwise, looped=looped))
+                        several.append(rest)
                     aborts = aborts or all(branch.aborts for branch in several)
                     occurrences += max(branch.occurrences for branch in several)
                     parts[i] = Branching(statement, tuple(several), {})
                 case While(condition=condition, body=body, bound=bound):
-                    here = self._flips(condition, True)
-                    derived = self.block(body, looped=True)
+                    here = self._flips(condition)
+                    derived = self._block(body)
                     each = len(here) + derived.occurrences
                     if each and bound is None:
                         raise located(self.program, self._unbounded(), statement.pos)
@@ -97,48 +104,29 @@ class Compiler:
                 del parts[i]
         return DerivedBlock(block, parts, aborts, occurrences)
 
-    @property
-    def rules_used(self) -> tuple[str, ...]:
-        """The names of the rules that were taken for the blocks compiled so far, each once."""
-        return tuple(dict.fromkeys(rule.name for rule in self.finder.rules.values()))
-
     # --- Primitives -----------------------------------------------------------------------------
 
-    def _primitives(self, statement: Gate | Channel) -> list[Primitive]:
-        """The primitives that a statement is, one after the other; none where it has no argument."""
-        if isinstance(statement, Channel):
-            return [statement]
-        if not any(map(self.finder.occurs, statement.angles)):
-            return []
-        parts = self.program.record(statement.name).parts
-        if not parts:
-            return [statement]
-        return [replace(statement, name=p.gate, angles=(statement.angles[p.angle],)) for p in parts]
-
-    def _replaced(self, primitives: list[Primitive], looped: bool) -> Replaced:
+    def _replaced(self, statement: Gate | Channel) -> Replaced:
         terms: dict[Expr, list[tuple[int, int]]] = {}
         sites: list[Site] = []
         before: list[Block] = []
         after: list[Block] = []
+        primitives = primitives_of(statement, self.program)
         for i, primitive in enumerate(primitives):
             if not self.finder.occurs(argument(primitive)):
                 continue
-            site = self._site(primitive, looped)
+            site = next(self._following)
             for j, coefficient in enumerate(site.coefficients):
                 terms.setdefault(coefficient, []).append((len(sites), j))
             sites.append(site)
-            before.append(tuple(primitives[:i]))  # type: ignore[arg-type]  # flips stand in conditions
-            after.append(tuple(primitives[i + 1 :]))  # type: ignore[arg-type]
+            before.append(primitives[:i])
+            after.append(primitives[i + 1 :])
         return Replaced(tuple(sites), tuple(before), tuple(after), terms)
 
-    def _site(self, primitive: Primitive, looped: bool) -> Site:
-        self.sites += 1
-        return self.finder.site(primitive, self.sites, looped)
-
-    def _flips(self, condition: Condition, looped: bool) -> list[tuple[Reached, Site]]:
+    def _flips(self, condition: Condition) -> list[tuple[Reached, Site]]:
         """The flips of a condition with the parameter."""
         found = [reached for reached in flips(condition) if self.finder.occurs(reached.flip.probability)]
-        return [(reached, self._site(reached.flip, looped)) for reached in found]
+        return [(reached, next(self._following)) for reached in found]
 
     # --- Refusals -------------------------------------------------------------------------------
 

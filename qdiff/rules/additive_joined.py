@@ -1,11 +1,12 @@
 """All members of an additive derivative as one program, with an integer input that selects one.
 
-∂f/∂θ = Σ_i E[coefficient_i · readout · O]        over runs started with member = i.
+∂f/∂θ = Σ_i E[weight · O]        over runs that begin with member := i.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from qdiff.errors import QdiffError, ResourceError
 from qdiff.lang.expr import Expr
@@ -15,31 +16,41 @@ from qdiff.rules.additive_parts import DerivedBlock
 from qdiff.rules.printed import printed
 from qdiff.rules.recording import Recorder
 from qdiff.rules.statements import ABORT, NOTHING, compare, started
+from qdiff.rules.weights import Case, Weighted, Weights
 from qdiff.rules.workspace import Workspace
 
 MOST_JOINED = 10_000
 
 
 @dataclass(frozen=True)
-class Joined:
+class Joined(Weighted):
     """The members one below the other; runs with no member selected abort.
 
     Attributes:
         program: one `if` for each member.
-        selected: the counter whose start value selects a member, from 1.
+        selected: the counter that selects a member, from 1, if it is set at the beginning.
         readout: the factor of the observable.
         coefficients: how many members in turn have which coefficient.
     """
 
-    program: Program
+    program: Program = field(repr=False)
     selected: str
     readout: Observable
-    coefficients: tuple[tuple[int, Expr], ...]
+    coefficients: tuple[tuple[int, Expr], ...] = field(repr=False)
 
     @property
     def count(self) -> int:
         """The number of members."""
         return sum(many for many, _ in self.coefficients)
+
+    @cached_property
+    def _weights(self) -> Weights:
+        cases: list[Case] = []
+        for many, coefficient in self.coefficients:
+            cases += [Case(((self.selected, len(cases) + i),), coefficient) for i in range(1, many + 1)]
+        if len(self.coefficients) == 1:
+            cases = [Case((), self.coefficients[0][1])]
+        return Weights(self.program, self.readout, ((tuple(cases),),))
 
     def at(self, member: int) -> Program:
         """Return the program with one member selected, from 1, so that it has no input."""
@@ -51,7 +62,7 @@ class Joined:
         lines: list[str] = []
         if self.coefficients:
             lines += [
-                f"# Input: the start value of {self.selected}, 1 .. {self.count}; the derivative is the sum.",
+                f"# Input: begin with `{self.selected} := …;`, 1 .. {self.count}; the derivative is the sum.",
                 f"# A run counts {self.readout} * observable * coefficient:",
             ]
         first = 1

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import overload
 
-from qdiff.errors import ParameterError, QdiffError
+from qdiff.errors import ParameterError
 from qdiff.lang.tree import Program
 from qdiff.rules.family import Family, family
 from qdiff.rules.finding import Finder
-from qdiff.rules.printed import headed
+from qdiff.rules.printed import headed, printed
 from qdiff.rules.registry import DEFAULT_RULE
 from qdiff.rules.second_order import SecondDerivativeProgram, differentiate_twice
 from qdiff.rules.self_contained import SHAPES, Law, SelfContained, self_contained
 from qdiff.rules.single import DerivativeTerm
 from qdiff.rules.sites import Site
+from qdiff.rules.statements import ABORT
 from qdiff.rules.tangent import Tangent, tangent
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DerivativeProgram:
     """∂f/∂θ of a program, for every observable, as data. Made by `qd.differentiate`.
 
@@ -69,21 +70,26 @@ class DerivativeProgram:
 
         Args:
             law: "log-power" (as published) or "geometric".
-            shape: δ in (0, 10] of the log-power law (0.25 if it is not given), or the hazard in (0, 1] of
+            shape: δ in (0, 10] of the log-power law (0.25 if it is not given), or the hazard in (0, 1) of
                 the geometric one (0.5).
 
         Raises:
             QdiffError: another law, or a shape out of range.
         """
-        given = SHAPES.get(law, 0.0) if shape is None else shape
-        return self_contained(self.source, self.sites, Law(law, given))
+        usual = [of_law for name, of_law in SHAPES.items() if name == law]
+        return self_contained(self.source, self.sites, Law(law, *(usual if shape is None else [shape])))
 
     def __str__(self) -> str:
         head = f"# d/d{self.parameter} by {self.rule}"
         if not self.sites:
-            return f"{head}: exactly zero, no angle or probability depends on {self.parameter}\n"
+            why = f"no angle or probability depends on {self.parameter}"
+            return printed([f"{head}: exactly zero, {why}"], replace(self.source, body=ABORT))
         sites = [f"# site {site.number}: {site}" for site in self.sites]
         return headed([head, *sites], str(self.family))
+
+    def __repr__(self) -> str:
+        many = len(self.sites)
+        return f"DerivativeProgram(parameter={self.parameter!r}, rule={self.rule!r}, sites={many})"
 
 
 @overload
@@ -126,8 +132,6 @@ def differentiate(
     See docs/rules.md. Source: Fang, Ying and Wu, "Differentiable quantum programming with unbounded loops"
     (2023).
     """
-    if not isinstance(program, Program):
-        raise QdiffError(f"A program is differentiated, such as qd.parse(text), not {program!r}.")
     if isinstance(wrt, str):
         return DerivativeProgram(program, wrt, rule, Finder(program, (wrt,), rule).sites())
     if isinstance(wrt, list | tuple) and len(wrt) == 2 and all(isinstance(name, str) for name in wrt):

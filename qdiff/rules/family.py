@@ -3,7 +3,7 @@
 Executions of sites are numbered 1, 2, … along a run. The k-th runs its term j in place of the
 primitive; which site that was, and the counters that its coefficient reads, are recorded. So
 
-    ∂f/∂θ = Σ_{k≥1} Σ_j E[weight · O]      over runs started with the counters (k, j).
+    ∂f/∂θ = Σ_{k≥1} Σ_j E[weight · O]      over runs that begin with k := …; j := …
 
 Source: Fang, Ying and Wu, "Differentiable quantum programming with unbounded loops" (2023).
 """
@@ -11,36 +11,34 @@ Source: Fang, Ying and Wu, "Differentiable quantum programming with unbounded lo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from qdiff.errors import QdiffError
 from qdiff.lang.expr import ONE, ZERO, Counter, Expr, multiply, number
-from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Assign, Block, If, Program, Statement
 from qdiff.rules.printed import printed
 from qdiff.rules.recording import Recorder
 from qdiff.rules.sites import Site, replaced_at
 from qdiff.rules.statements import compare, count_down, started
-from qdiff.rules.weights import Weights, site_weights
+from qdiff.rules.weights import Weighted, Weights, site_weights
 from qdiff.rules.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Family:
+class Family(Weighted):
     """All derivative programs of a parameter as one.
 
     Attributes:
         program: the program; without inputs (k = 0) it does what the original does.
-        inputs: the counters k (from 1) and j (from 0), given as start values.
+        inputs: the counters k (from 1) and j (from 0), set at the beginning of a run.
         most_terms: the largest number of terms at a site: j < most_terms; None where a rule has
             infinitely many, and j may be any integer.
-        weights: what a run counts, for `readout`.
     """
 
-    program: Program
+    program: Program = field(repr=False)
     inputs: tuple[str, str]
     most_terms: int | None
-    weights: Weights
+    _weights: Weights = field(repr=False)
 
     def at(self, occurrence: int, term: int) -> Program:
         """Return the member that replaces one occurrence by one term, as a program without inputs.
@@ -56,31 +54,20 @@ class Family:
         if type(occurrence) is not int or type(term) is not int:
             raise QdiffError(f"Occurrence and term are integers, got {occurrence!r} and {term!r}.")
         most = self.most_terms
+        if most == 0:
+            raise QdiffError("The derivative is exactly zero: there is no term that replaces an occurrence.")
         if not 1 <= occurrence < 2**63 or (most is not None and not 0 <= term < most):
             of_terms = "" if most is None else f" and terms 0 .. {most - 1}"
             raise QdiffError(f"Occurrences are numbered from 1{of_terms}, got {occurrence} and {term}.")
         return started(self.program, dict(zip(self.inputs, (occurrence, term), strict=True)))
 
-    def readout(self, params: object = None) -> Observable:
-        """Return the factor of the observable: the coefficient, or 0 on runs in which nothing was replaced.
-
-        Args:
-            params: the value of every parameter, in any form that an expectation takes; None where no
-                coefficient depends on one.
-
-        Raises:
-            ParameterError: a value is missing, or is none.
-            EvaluationError: a coefficient without a value, such as the slope of `sqrt` at 0.
-        """
-        return self.weights(params)
-
     def __str__(self) -> str:
         k, j = self.inputs
         head = (
-            f"# Inputs: start values of {k} (which occurrence is replaced, from 1) and "
-            f"{j} (by which term, from 0)."
+            f"# Inputs: begin with `{k} := …; {j} := …;`, {k}: which occurrence is replaced, from 1; "
+            f"{j}: by which term, from 0."
         )
-        return printed([head, *self.weights.lines()], self.program)
+        return printed([head, *self._weights.lines()], self.program)
 
 
 def family(program: Program, sites: Sequence[Site]) -> Family:
@@ -102,7 +89,7 @@ def family(program: Program, sites: Sequence[Site]) -> Family:
 
     made = replaced_at(program, sites, members, workspace)
     coefficients = tuple([_coefficients(site, record, Counter(j)) for site in sites])
-    weights = site_weights(made, which, j, workspace.hit, coefficients)
+    weights = site_weights(made, sites, (which, j, workspace.hit), coefficients)
     finite = [c for c in coefficients if not isinstance(c, Expr)]
     most_terms = max(map(len, finite), default=0) if len(finite) == len(coefficients) else None
     return Family(made, (k, j), most_terms, weights)

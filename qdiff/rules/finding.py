@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from qdiff.errors import ParameterError, QdiffError, did_you_mean, listed
 from qdiff.lang.expr import ZERO, Expr, is_number
+from qdiff.lang.printer import head_text
 from qdiff.lang.source import Position
-from qdiff.lang.tree import Block, Program
+from qdiff.lang.tree import Block, Compare, Condition, Gate, Program
 from qdiff.lang.vanishing import vanishes
-from qdiff.rules.primitive import Kind, Primitive, argument, kind_of, place
+from qdiff.lang.walk import all_conditions, statements
+from qdiff.rules.primitive import Kind, Primitive, argument, kind_of, place, primitives_of
 from qdiff.rules.registry import DEFAULT_RULE, checked_name, select
 from qdiff.rules.rewriting import Rewriter
 from qdiff.rules.sites import Site
@@ -25,9 +27,12 @@ def checked_parameter(program: Program, parameter: object) -> str:
         ParameterError: it is unknown, an array, or compared.
     """
     if parameter in program.compared:
+        compared = [one for one in all_conditions(program.body) if _compares(one, parameter)]
+        places = [one.pos for one in compared if one.pos]
+        line = f" (line {places[0].line})" if places else ""
         raise ParameterError(
-            f"`{parameter}` occurs in a comparison, where the objective may jump: it has no derivative. "
-            f"Trainable: {listed(program.trainable)}."
+            f"`{parameter}` occurs in a comparison{line}, where the objective may jump: it has no "
+            f"derivative. Trainable: {listed(program.trainable)}."
         )
     if isinstance(parameter, str) and parameter in program.parameters:
         return parameter
@@ -39,6 +44,12 @@ def checked_parameter(program: Program, parameter: object) -> str:
     hint = did_you_mean(parameter, program.parameters) if isinstance(parameter, str) else ""
     declared = listed(program.parameters) or "none"
     raise ParameterError(f"There is no parameter {parameter!r}. Declared: {declared}. {hint}".rstrip())
+
+
+def _compares(condition: Condition, parameter: object) -> bool:
+    return isinstance(condition, Compare) and parameter in (
+        condition.left.parameters() | condition.right.parameters()
+    )
 
 
 def slope(expression: Expr, parameter: str) -> Expr:
@@ -58,7 +69,7 @@ class Finder:
 
     Raises:
         ParameterError: a parameter is unknown, an array, or compared.
-        QdiffError: there is no such rule.
+        QdiffError: that is no program; there is no such rule.
     """
 
     def __init__(
@@ -68,11 +79,13 @@ class Finder:
         rule: str = DEFAULT_RULE,
         otherwise: str | None = None,
     ) -> None:
+        if not isinstance(program, Program):
+            raise QdiffError(f"A program is differentiated, such as qd.parse(text), not {program!r}.")
         self.program = program
         self.parameters = tuple([checked_parameter(program, parameter) for parameter in parameters])
         self.rule = checked_name(rule)
         self.otherwise = otherwise
-        self.rules: dict[Kind, Rule] = {}  # that were taken, in printed order
+        self._rules: dict[Kind, Rule] = {}
         self._slopes: dict[Expr, tuple[Expr, ...]] = {}
 
     def sites(self) -> tuple[Site, ...]:
@@ -84,7 +97,7 @@ class Finder:
         found: list[Site] = []
 
         def note(primitive: Primitive, same: Block, looped: bool) -> Block:
-            found.append(self.site(primitive, len(found) + 1, looped))
+            found.append(self._site(primitive, len(found) + 1, looped))
             return same
 
         Rewriter(self.program, self.occurs, note, Workspace(self.program)).body()
@@ -100,12 +113,11 @@ class Finder:
         """Whether an argument depends on a parameter."""
         return any(not is_number(found, 0) for found in self.slopes(expression))
 
-    def site(self, primitive: Primitive, number: int, looped: bool) -> Site:
-        """Return the site that a primitive in which a parameter occurs is."""
+    def _site(self, primitive: Primitive, number: int, looped: bool) -> Site:
         kind = kind_of(primitive, self.program)
-        if kind not in self.rules:
-            self.rules[kind] = self._selected(kind, primitive)
-        return Site(number, primitive, kind, self.rules[kind], self.slopes(argument(primitive))[0], looped)
+        if kind not in self._rules:
+            self._rules[kind] = self._selected(kind, primitive)
+        return Site(number, primitive, kind, self._rules[kind], self.slopes(argument(primitive))[0], looped)
 
     def _selected(self, kind: Kind, primitive: Primitive) -> Rule:
         refusal = ""
@@ -114,7 +126,16 @@ class Finder:
                 return select(name, kind)
             except QdiffError as error:  # the name is known: the rule does not apply here
                 refusal = str(error)
-        raise located(self.program, refusal, place(primitive))
+        whole = self._whole(primitive)
+        part = f" `{kind.name}` is a part of `{head_text(whole)}`." if whole else ""
+        raise located(self.program, f"{refusal}{part}", place(primitive))
+
+    def _whole(self, primitive: Primitive) -> Gate | None:
+        """The statement that a primitive is a part of, such as `U`; None where it is a statement itself."""
+        for statement in statements(self.program.body):
+            if isinstance(statement, Gate) and statement.pos == primitive.pos and statement != primitive:
+                return statement if primitive in primitives_of(statement, self.program) else None
+        return None
 
 
 def located(program: Program, message: str, position: Position | None) -> QdiffError:

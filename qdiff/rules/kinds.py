@@ -33,7 +33,7 @@ def kind(primitive: str | Kind, *, controls: int | None = None, program: Program
                 f"`controls` and `program` belong to a name; the kind {primitive!r} is complete."
             )
         return primitive
-    if not isinstance(primitive, str):
+    if not isinstance(primitive, str) or primitive in ("", "C_"):
         raise QdiffError(
             "A rule is chosen for the name of a gate, such as `C_Ry`, of a channel, such as `damp`, for "
             f"`flip` or for a kind, not for {primitive!r}."

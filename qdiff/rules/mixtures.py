@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from qdiff.lang.expr import ONE, ZERO, Call, Expr, add, divide, multiply, negate, number
-from qdiff.lang.tree import Assign, Block, Channel, Gate, Reset, Skip
+from qdiff.lang.tree import Assign, Block, Channel, Gate, Reset
 from qdiff.rules.primitive import ChannelKind, FlipKind, Kind, Primitive
 from qdiff.rules.registry import register
+from qdiff.rules.statements import NOTHING
 from qdiff.rules.term import Rule
 from qdiff.rules.workspace import Workspace
 
 MINUS = negate(ONE)
-NOTHING: Block = (Skip(),)
 
 
 @register

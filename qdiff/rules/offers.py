@@ -45,9 +45,10 @@ class Printable:
 
         def named(node: Expr, operands: list[Expr]) -> Expr:
             if isinstance(node, Indicator):
-                if node not in self.names:
-                    self.names[node] = self.workspace.counter("is")
-                return Counter(self.names[node])
+                outer = Indicator(operands[0], node.value)  # those inside its index come first
+                if outer not in self.names:
+                    self.names[outer] = self.workspace.counter("is")
+                return Counter(self.names[outer])
             return rebuild(node, operands) if operands else node
 
         return coefficient.fold(named)

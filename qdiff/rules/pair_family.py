@@ -2,44 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from qdiff.errors import QdiffError
-from qdiff.lang.expr import ONE, ZERO, Expr, number
-from qdiff.lang.observable import Observable
+from qdiff.lang.expr import ONE, ZERO, number
+from qdiff.lang.observable import count
 from qdiff.lang.tree import And, Assign, Block, Condition, If, Program, Statement
 from qdiff.rules.pairs import Choice, Choices, PairSite, run
 from qdiff.rules.printed import printed
 from qdiff.rules.recording import Recorder
 from qdiff.rules.sites import Site, replaced_at
 from qdiff.rules.statements import compare, count_down, started
-from qdiff.rules.weights import Case, Weights
+from qdiff.rules.weights import Case, Weighted, Weights
 from qdiff.rules.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class PairFamily:
+class PairFamily(Weighted):
     """All programs of a second derivative as one.
 
     Attributes:
         program: without inputs it does what the original does.
         inputs: the counters (k, j, l, i): which occurrence is replaced for θ_a, by which choice, which
             for θ_b, by which choice; k = l replaces one occurrence for both, by choice j, and i = 0.
-        first, second, both: coefficients for each site and choice, over parameters and recorded counters.
-        recorded_sites: the counters that name the site replaced for θ_a and for θ_b (0: none).
-        hits: the counters of the two signs.
-        same: the counter that is 1 where one occurrence was replaced for both.
+        most_terms: the largest number of choices at a site: for θ_a, for θ_b, and for both at once.
     """
 
-    program: Program
+    program: Program = field(repr=False)
     inputs: tuple[str, str, str, str]
-    first: tuple[tuple[Expr, ...], ...]
-    second: tuple[tuple[Expr, ...], ...]
-    both: tuple[tuple[Expr, ...], ...]
-    recorded_sites: tuple[str, str]
-    hits: tuple[str, str]
-    same: str
+    most_terms: tuple[int, int, int]
+    _weights: Weights = field(repr=False)
 
     def at(self, k: int, j: int, l: int, i: int = 0) -> Program:  # noqa: E741 (the formula's letters)
         """Return one member as a program without inputs.
@@ -53,7 +46,8 @@ class PairFamily:
         """
         if not all(type(number_given) is int for number_given in (k, j, l, i)):
             raise QdiffError(f"Occurrences and choices are integers, got (k, j, l, i) = {(k, j, l, i)}.")
-        first, second, both = (_last(table) for table in (self.first, self.second, self.both))
+        # Without any choice the number 0 changes nothing.
+        first, second, both = (max(most - 1, 0) for most in self.most_terms)
         most = (both, 0) if k == l else (first, second)
         if min(k, l) < 1 or not (0 <= j <= most[0] and 0 <= i <= most[1]):
             raise QdiffError(
@@ -63,48 +57,15 @@ class PairFamily:
             )
         return started(self.program, dict(zip(self.inputs, (k, j, l, i), strict=True)))
 
-    def readout(self, params: object = None) -> Observable:
-        """Return the factor of the observable: the coefficients, or 0 on runs that missed one of the two.
-
-        Args:
-            params: the value of every parameter, in any form that an expectation takes; None where no
-                coefficient depends on one.
-
-        Raises:
-            ParameterError: a value is missing, or is none.
-            EvaluationError: a coefficient without a value, such as the slope of `sqrt` at 0.
-        """
-        return self.weights(params)
-
-    @property
-    def weights(self) -> Weights:
-        """What a run counts: c_j ∂a_k/∂θ_a · c_i ∂a_l/∂θ_b, or the coefficient of one occurrence for both."""
-        _, j, _, i = self.inputs
-        one, other = self.recorded_sites
-        first = _cases(self.first, one, j, (self.same, 0))
-        second = _cases(self.second, other, i)
-        both = _cases(self.both, one, j, (self.same, 1))
-        return Weights(self.program, self.hits, ((first, second), (both,)))
-
     def __str__(self) -> str:
         k, j, l, i = self.inputs  # noqa: E741
         head = [
-            f"# Inputs: start values of {k}, {j} (which occurrence is replaced for the first parameter, and "
-            f"how) and {l}, {i} (for the second).",
-            f"# A run counts {self.hits[0]} * {self.hits[1]} * observable * coefficients (0 where one was "
-            "not reached):",
+            f"# Inputs: begin with `{k} := …; {j} := …; {l} := …; {i} := …;`, {k}, {l}: which occurrence is "
+            "replaced for the",
+            f"# first and for the second parameter, from 1; {j}, {i}: how, from 0; "
+            f"{k} = {l}: one for both, with {i} = 0.",
         ]
-        for title, table in (
-            ("first", self.first),
-            ("second", self.second),
-            (f"both ({k} = {l})", self.both),
-        ):
-            head += [
-                f"# {title}, site {s}, choice {c}: {coefficient}"
-                for s, some in enumerate(table, 1)
-                for c, coefficient in enumerate(some)
-            ]
-        return printed(head, self.program)
+        return printed([*head, *self._weights.lines()], self.program)
 
 
 def pair_family(program: Program, pairs: Sequence[PairSite]) -> PairFamily:
@@ -141,34 +102,23 @@ def pair_family(program: Program, pairs: Sequence[PairSite]) -> PairFamily:
 
     made = replaced_at(program, [pair.site for pair in pairs], members, workspace)
 
-    def table(side: int, of: Callable[[Choices], tuple[Choice, ...]]) -> tuple[tuple[Expr, ...], ...]:
-        return tuple([tuple([records[side].over(c.coefficient) for c in of(some)]) for some in choices])
+    def cases(table: Sequence[Sequence[Choice]], side: int, same: int) -> tuple[Case, ...]:
+        site, choice, over = named[side], inputs[2 * side + 1], records[side].over
+        return tuple(
+            [
+                Case(
+                    ((site, s), (choice, c), (same_one, same)),
+                    over(chosen.coefficient),
+                    line=pairs[s - 1].site.line,
+                )
+                for s, some in enumerate(table, 1)
+                for c, chosen in enumerate(some)
+            ]
+        )
 
-    return PairFamily(
-        made,
-        (k, j, l, i),
-        table(0, lambda some: some.first),
-        table(1, lambda some: some.second),
-        table(0, lambda some: some.both),
-        named,
-        signs,
-        same_one,
-    )
-
-
-def _last(table: Sequence[Sequence[Expr]]) -> int:
-    """The last choice there is at some site; 0 where there is none, which changes nothing."""
-    return max([0, *(len(some) - 1 for some in table)])
-
-
-def _cases(
-    table: Sequence[Sequence[Expr]], site: str, choice: str, *where: tuple[str, int]
-) -> tuple[Case, ...]:
-    """The cases of a table: coefficients for each site, from 1, and choice, from 0."""
-    return tuple(
-        [
-            Case(((site, s), (choice, c), *where), coefficient)
-            for s, some in enumerate(table, 1)
-            for c, coefficient in enumerate(some)
-        ]
-    )
+    first, second = [some.first for some in choices], [some.second for some in choices]
+    both = [some.both for some in choices]
+    ways = ((cases(first, 0, 0), cases(second, 1, 0)), (cases(both, 0, 1),))
+    weights = Weights(made, count(signs[0]) * count(signs[1]), ways)
+    most_first, most_second, most_both = (max(map(len, table), default=0) for table in (first, second, both))
+    return PairFamily(made, (k, j, l, i), (most_first, most_second, most_both), weights)

@@ -7,7 +7,7 @@ and one for θ_b with η·c·∂_b a, or one for both with ε·η·(its coeffici
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from qdiff.lang.expr import Expr, Parameter, multiply
 from qdiff.lang.observable import Observable, count
@@ -32,7 +32,7 @@ class PairTangent:
         readout: multiply the observable of the original with it.
     """
 
-    program: Program
+    program: Program = field(repr=False)
     parameters: tuple[str, str]
     readout: Observable
 

@@ -9,7 +9,7 @@ differences are the frequencies of its channel as a function of a:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TypeAlias, assert_never
 
@@ -125,6 +125,18 @@ def kind_of(primitive: Primitive, program: Program) -> Kind:
 def gate_kind(record: GateRecord, controls: int) -> GateKind:
     """Return one kind for all gates of the same name and number of controls: its spectrum is found once."""
     return GateKind(record, controls)
+
+
+def primitives_of(statement: Gate | Channel, program: Program) -> tuple[Gate | Channel, ...]:
+    """Return the primitives that a statement is, one after the other: `U` is three, `H` is none."""
+    if isinstance(statement, Channel):
+        return (statement,)
+    if not statement.angles:
+        return ()
+    parts = program.record(statement.name).parts
+    if not parts:
+        return (statement,)
+    return tuple([replace(statement, name=p.gate, angles=(statement.angles[p.angle],)) for p in parts])
 
 
 def argument(primitive: Primitive) -> Expr:

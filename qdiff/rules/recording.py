@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from qdiff.lang.expr import Counter, Expr
+from qdiff.lang.rebuild import rebuild
 from qdiff.lang.tree import Assign, Block
-from qdiff.rules.weights import recorded
 from qdiff.rules.workspace import Workspace
 
 
@@ -34,4 +34,10 @@ class Recorder:
 
     def over(self, coefficient: Expr) -> Expr:
         """Return a coefficient over the counters that hold its values at the end of a run."""
-        return recorded(coefficient, self.names) if self.names else coefficient
+
+        def renamed(node: Expr, operands: list[Expr]) -> Expr:
+            if isinstance(node, Counter):
+                return Counter(self.names[node.name], pos=node.pos)
+            return rebuild(node, operands) if operands else node
+
+        return coefficient.fold(renamed) if self.names else coefficient

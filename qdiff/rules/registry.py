@@ -5,6 +5,7 @@ A missing rule is an error that names the gate and the way out, never a zero der
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 from qdiff.errors import QdiffError, did_you_mean, listed
@@ -44,17 +45,17 @@ def names() -> tuple[str, ...]:
 
 
 def applicable(
-    gate: str | Kind, *, controls: int | None = None, program: Program | None = None
+    primitive: str | Kind, *, controls: int | None = None, program: Program | None = None
 ) -> tuple[Rule, ...]:
     """Return the rules that apply to a primitive, in the order of the documentation.
 
     Args:
-        gate, controls, program: a gate, channel or `flip`, as for `kind`.
+        primitive, controls, program: a gate, channel or `flip`, as for `kind`.
 
     Raises:
         QdiffError: as of `kind`.
     """
-    kind = kinds.kind(gate, controls=controls, program=program)
+    kind = kinds.kind(primitive, controls=controls, program=program)
     return tuple([rule for rule in _RULES.values() if not rule.refusal(kind)])
 
 
@@ -71,7 +72,7 @@ def checked_name(name: object) -> str:
 
 
 def select(
-    name: str, gate: str | Kind, *, controls: int | None = None, program: Program | None = None
+    name: str, primitive: str | Kind, *, controls: int | None = None, program: Program | None = None
 ) -> Rule:
     """Return the rule that a name stands for at a primitive: what `qd.differentiate` uses there.
 
@@ -80,16 +81,17 @@ def select(
 
     Args:
         name: of a selection or a rule, one of `names()`.
-        gate, controls, program: a gate, channel or `flip`, as for `kind`.
+        primitive, controls, program: a gate, channel or `flip`, as for `kind`.
 
     Raises:
         QdiffError: no such rule; none applies: names the gate, the reason, the rules that do; as of `kind`.
     """
-    kind = kinds.kind(gate, controls=controls, program=program)
-    candidates = SELECTIONS.get(checked_name(name), (name,)) if isinstance(kind, GateKind) else tuple(_RULES)
+    named = checked_name(name)
+    kind = kinds.kind(primitive, controls=controls, program=program)
+    candidates = SELECTIONS.get(named, (named,)) if isinstance(kind, GateKind) else tuple(_RULES)
     found = [_RULES[candidate] for candidate in candidates if not _RULES[candidate].refusal(kind)]
     if found:
-        return min(found, key=lambda rule: _shots(rule, kind))
+        return _cheapest(found, kind)
     reasons = "; ".join(f"{candidate}: {_RULES[candidate].refusal(kind)}" for candidate in candidates)
     others = ", ".join(rule.name for rule in applicable(kind))
     why = reasons.partition(": ")[2] if len(candidates) == 1 else reasons
@@ -99,7 +101,7 @@ def select(
 
 
 def choose(
-    gate: str | Kind,
+    primitive: str | Kind,
     cost: str = "shots",
     *,
     controls: int | None = None,
@@ -108,7 +110,7 @@ def choose(
     """Return the cheapest rule for a primitive.
 
     Args:
-        gate: its name as it is written (`"Ry"`, `"C_Ry"`, `"R_XZY"`, `"damp"`, `"flip"`), or a kind.
+        primitive: its name as it is written (`"Ry"`, `"C_Ry"`, `"R_XZY"`, `"damp"`, `"flip"`), or a kind.
         cost: "shots": least L1 = Σ|c_j| (the standard deviation of an estimate grows with it), then
             the fewest extra qubits, then the fewest terms; "qubits": the fewest extra qubits first.
         controls: how many the gate has, if not 0, or 1 after `C_`.
@@ -123,14 +125,18 @@ def choose(
     """
     if cost not in COSTS:
         raise QdiffError(f"The cost is one of {listed(COSTS)}, not {cost!r}.")
-    kind = kinds.kind(gate, controls=controls, program=program)
+    kind = kinds.kind(primitive, controls=controls, program=program)
     found = applicable(kind)
     if not found:
-        raise QdiffError(f"There is no rule for `{kind.name}`: write one and `register` it.")
-    if cost == "shots":
-        return min(found, key=lambda rule: _shots(rule, kind))
-    return min(found, key=lambda rule: (rule.ancillas(kind), *_shots(rule, kind)))
+        raise QdiffError(f"There is no rule for `{kind.name}`.")
+    if cost == "qubits":
+        fewest = min(rule.ancillas(kind) for rule in found)
+        found = tuple([rule for rule in found if rule.ancillas(kind) == fewest])
+    return _cheapest(found, kind)
 
 
-def _shots(rule: Rule, kind: Kind) -> tuple[int, int, int]:
-    return round(rule.l1(kind) / EQUAL_L1), rule.ancillas(kind), rule.size(kind)
+def _cheapest(found: Sequence[Rule], kind: Kind) -> Rule:
+    """The rule with the least L1; among equals the fewest extra qubits, then the fewest terms."""
+    least = min(rule.l1(kind) for rule in found)
+    equal = [rule for rule in found if rule.l1(kind) <= least * (1 + EQUAL_L1)]
+    return min(equal, key=lambda rule: (rule.ancillas(kind), rule.size(kind)))

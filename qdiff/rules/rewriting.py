@@ -13,7 +13,6 @@ statement can: a condition with such a flip is evaluated in steps into a counter
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import assert_never
 
 from qdiff.lang.expr import ONE, ZERO, Counter, Expr, add, negate
@@ -40,7 +39,7 @@ from qdiff.lang.tree import (
     While,
 )
 from qdiff.lang.walk import conditions
-from qdiff.rules.primitive import Primitive, argument
+from qdiff.rules.primitive import Primitive, argument, primitives_of
 from qdiff.rules.statements import ABORT, compare
 from qdiff.rules.workspace import Workspace
 
@@ -77,10 +76,8 @@ class Rewriter:
             match statement:
                 case Skip() | Abort() | Reset() | Assign() | Measure():
                     out.append(statement)
-                case Gate():
-                    out.extend(self._gate(statement, looped))
-                case Channel():
-                    out.extend(self._primitive(statement, (statement,), looped))
+                case Gate() | Channel():
+                    out.extend(self._primitives(statement, looped))
                 case If(condition=condition, then=then, otherwise=otherwise):
                     condition = self._condition(condition, out, looped)
                     bodies = self.block(then, looped=looped), self.block(otherwise, looped=looped)
@@ -89,44 +86,38 @@ class Rewriter:
                     rewritten = tuple([(label, self.block(body, looped=looped)) for label, body in arms])
                     rest = self.block(otherwise, looped=looped)
                     out.append(Case(qubits, rewritten, rest, pos=statement.pos))
-                case While():
-                    out.extend(self._while(statement))
+                case While(condition=condition, body=body, bound=bound):
+                    if self._touched(condition):
+                        passes = self.workspace.counter("passes") if bound is not None else ""
+                        guard = self._evaluated(condition, looped=True)
+                        out.extend(self._in_steps(statement, passes, guard, self.block(body, looped=True)))
+                    else:
+                        out.append(While(condition, self.block(body, looped=True), bound, pos=statement.pos))
                 case _:
                     assert_never(statement)
         return tuple(out)
 
-    def _primitive(self, primitive: Primitive, same: Block, looped: bool) -> Block:
-        if self.occurs(argument(primitive)):
-            return self.replace(primitive, same, looped)
-        return same
-
-    def _gate(self, gate: Gate, looped: bool) -> Block:
-        if not any(map(self.occurs, gate.angles)):
-            return (gate,)
-        parts = self.program.record(gate.name).parts
-        if not parts:
-            return self._primitive(gate, (gate,), looped)
+    def _primitives(self, statement: Gate | Channel, looped: bool) -> Block:
+        primitives = primitives_of(statement, self.program)
+        replaced = [self.occurs(argument(primitive)) for primitive in primitives]
+        if not any(replaced):
+            return (statement,)
         out: list[Statement] = []
-        for part in parts:
-            primitive = replace(gate, name=part.gate, angles=(gate.angles[part.angle],))
-            out.extend(self._primitive(primitive, (primitive,), looped))
+        for primitive, here in zip(primitives, replaced, strict=True):
+            out.extend(self.replace(primitive, (primitive,), looped) if here else (primitive,))
         return tuple(out)
 
-    def _while(self, loop: While) -> Block:
-        if not self._touched(loop.condition):
-            return (While(loop.condition, self.block(loop.body, looped=True), loop.bound, pos=loop.pos),)
+    def _in_steps(self, loop: While, passes: str, guard: Block, body: Block) -> Block:
+        """A loop whose condition is evaluated by `guard`; `passes` counts where it has a bound."""
         outcome = self.workspace.outcome
         begin: Block = (Assign(outcome, ONE),)
         count: Block = ()
         if loop.bound is not None:
-            passes = self.workspace.counter("passes")
             begin = (Assign(passes, ZERO), *begin)
             count = (
                 Assign(passes, add(Counter(passes), ONE)),
                 If(compare(passes, "=", loop.bound), ABORT),
             )
-        guard = self._evaluated(loop.condition, looped=True)
-        body = self.block(loop.body, looped=True)
         true = compare(outcome, "=", 1)
         again = If(true, (*body, *count, Assign(outcome, ONE)))
         return (*begin, While(true, (*guard, again), pos=loop.pos))

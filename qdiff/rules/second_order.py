@@ -11,7 +11,7 @@ was changed at the earlier one. At k = l the terms of d²E/da² come first, then
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from qdiff.lang.expr import is_number
@@ -20,10 +20,11 @@ from qdiff.rules.finding import Finder, slope
 from qdiff.rules.pair_family import PairFamily, pair_family
 from qdiff.rules.pair_tangent import PairTangent, pair_tangent
 from qdiff.rules.pairs import PairSite
-from qdiff.rules.printed import headed
+from qdiff.rules.printed import headed, printed
+from qdiff.rules.statements import ABORT
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SecondDerivativeProgram:
     """∂²f/∂θ_a∂θ_b of a program, for every observable, as data. Made by `qd.differentiate`.
 
@@ -55,9 +56,14 @@ class SecondDerivativeProgram:
         found = [any(not is_number(slope, 0) for slope in of_one) for of_one in slopes] or [False, False]
         missing = dict.fromkeys([name for name, some in zip(self.parameters, found, strict=True) if not some])
         if missing:
-            return f"{head}: exactly zero, no angle or probability depends on {' or '.join(missing)}\n"
+            why = f"no angle or probability depends on {' or '.join(missing)}"
+            return printed([f"{head}: exactly zero, {why}"], replace(self.source, body=ABORT))
         sites = [f"# site {pair.site.number}: {pair.site}" for pair in self.sites]
         return headed([head, *sites], str(self.family))
+
+    def __repr__(self) -> str:
+        many = len(self.sites)
+        return f"SecondDerivativeProgram(parameters={self.parameters!r}, rule={self.rule!r}, sites={many})"
 
 
 def differentiate_twice(program: Program, first: str, second: str, rule: str) -> SecondDerivativeProgram:

@@ -14,7 +14,9 @@ number of occurrences has a second moment, or the geometric law h(1-h)^(k-1). So
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from typing import NamedTuple
 
 from qdiff.errors import QdiffError, listed
 from qdiff.lang.expr import (
@@ -33,13 +35,14 @@ from qdiff.lang.expr import (
     number,
 )
 from qdiff.lang.logpower import delta_problem, normaliser
-from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Assign, Block, Gate, If, Measured, Program, Reset, Statement
+from qdiff.rules.primitive import Kind
 from qdiff.rules.printed import printed
 from qdiff.rules.recording import Recorder
-from qdiff.rules.sites import Site, replaced_at
+from qdiff.rules.sites import SHARED, Site, replaced_at
 from qdiff.rules.statements import compare
-from qdiff.rules.weights import Weights, site_weights
+from qdiff.rules.term import Rule
+from qdiff.rules.weights import Weighted, Weights, site_weights
 from qdiff.rules.workspace import Workspace
 
 SHAPES = {"log-power": 0.25, "geometric": 0.5}  # law → its shape if none is given; δ as published
@@ -53,7 +56,8 @@ class Law:
 
     Args:
         name: "log-power" or "geometric".
-        shape: δ of the log-power law, 0 < δ ≤ 10, or the hazard 0 < h ≤ 1 of the geometric one.
+        shape: δ of the log-power law, 0 < δ ≤ 10, or the hazard 0 < h < 1 of the geometric one: h = 1 would
+            replace the first occurrence only.
 
     Raises:
         QdiffError: another law, or a shape out of range.
@@ -70,8 +74,8 @@ class Law:
         problem = delta_problem(self.shape) if self.name == "log-power" else ""
         if problem:
             raise QdiffError(f"{problem[:1].upper()}{problem[1:]}")
-        if self.name == "geometric" and not 0 < self.shape <= 1:
-            raise QdiffError(f"The geometric law needs a hazard above 0 and at most 1, got {self.shape!r}.")
+        if self.name == "geometric" and not 0 < self.shape < 1:
+            raise QdiffError(f"The geometric law needs a hazard above 0 and below 1, got {self.shape!r}.")
 
     def hazard(self, k: Expr) -> Expr:
         """h(k)."""
@@ -89,36 +93,22 @@ class Law:
 
 
 @dataclass(frozen=True)
-class SelfContained:
-    """A derivative program that draws its own occurrence and term.
+class SelfContained(Weighted):
+    """A derivative program that draws its own occurrence and term; its weight is ±L1/μ(K)·∂a/∂θ.
 
     Attributes:
         program: without inputs.
         law: how the occurrence is drawn.
         occurrence: the counter that holds K at the end.
-        weights: what a run counts, for `readout`.
     """
 
-    program: Program
+    program: Program = field(repr=False)
     law: Law
     occurrence: str
-    weights: Weights
-
-    def readout(self, params: object = None) -> Observable:
-        """Return the factor of the observable: ±L1/μ(K)·∂a/∂θ, or 0 on runs in which nothing was replaced.
-
-        Args:
-            params: the value of every parameter, in any form that an expectation takes; None where no
-                coefficient depends on one.
-
-        Raises:
-            ParameterError: a value is missing, or is none.
-            EvaluationError: a coefficient without a value, such as the slope of `sqrt` at 0.
-        """
-        return self.weights(params)
+    _weights: Weights = field(repr=False)
 
     def __str__(self) -> str:
-        return printed(self.weights.lines(), self.program)
+        return printed(self._weights.lines(), self.program)
 
 
 def self_contained(program: Program, sites: Sequence[Site], law: Law) -> SelfContained:
@@ -133,14 +123,13 @@ def self_contained(program: Program, sites: Sequence[Site], law: Law) -> SelfCon
 
     def drawn(site: Site, same: Block) -> Block:
         blocks = site.replacements(workspace)
-        sizes = _sizes(site)
+        chances = _shares(site.rule, site.kind, site.argument).chances
         undrawn = compare(workspace.hit, "=", 0)
         choices: list[Statement] = []
         for j, block in enumerate(blocks):
             this: Block = (Assign(term, number(j)), *block)
             if j < len(blocks) - 1:
-                chance = _simplest(divide(sizes[j], add(*sizes[j:])))
-                this = (*_toss(coin, chance), If(Measured((coin,), 1), this))
+                this = (*_toss(coin, chances[j]), If(Measured((coin,), 1), this))
             choices.extend((If(undrawn, this),) if j else this)
         heads = (Assign(which, number(site.number)), *record.noted(site.read), *choices)
         undecided = compare(which, "=", 0)
@@ -149,25 +138,38 @@ def self_contained(program: Program, sites: Sequence[Site], law: Law) -> SelfCon
         return (If(undecided, tossed, same),)
 
     made = replaced_at(program, sites, drawn, workspace)
-    coefficients = []
-    for site in sites:
-        sizes = _sizes(site)
-        l1 = _simplest(add(*sizes)) if sizes else ZERO
-        signs = [_sign(c, size) for c, size in zip(_rule_coefficients(site), sizes, strict=True)]
-        coefficients.append(
-            tuple(
-                [
-                    multiply(record.over(multiply(l1, _simplest(sign), site.slope)), law.inverse(k))
-                    for sign in signs
-                ]
-            )
-        )
-    weights = site_weights(made, which, term, workspace.hit, coefficients)
+    inverse = law.inverse(k)
+
+    @cache
+    def coefficients(rule: Rule, kind: Kind, argument: Expr, slope: Expr) -> tuple[Expr, ...]:
+        weights = _shares(rule, kind, argument).weights
+        return tuple([multiply(record.over(multiply(weight, slope)), inverse) for weight in weights])
+
+    found = [coefficients(site.rule, site.kind, site.argument, site.slope) for site in sites]
+    weights = site_weights(made, sites, (which, term, workspace.hit), found)
     return SelfContained(made, law, occurrence, weights)
 
 
-def _rule_coefficients(site: Site) -> tuple[Expr, ...]:
-    return site.rule.coefficients(site.kind, site.argument)
+class _Shares(NamedTuple):
+    """How the term is drawn at a site.
+
+    Attributes:
+        chances: of each term but the last, if none before it was drawn: |c_j| / Σ_{i≥j} |c_i|.
+        weights: ±L1 of each term.
+    """
+
+    chances: tuple[Expr, ...]
+    weights: tuple[Expr, ...]
+
+
+@lru_cache(maxsize=SHARED)
+def _shares(rule: Rule, kind: Kind, argument: Expr) -> _Shares:
+    coefficients = rule.coefficients(kind, argument)
+    sizes = [_simplest(Call("abs", c)) for c in coefficients]
+    chances = [_simplest(divide(sizes[j], add(*sizes[j:]))) for j in range(len(sizes) - 1)]
+    l1 = _simplest(add(*sizes)) if sizes else ZERO
+    signs = [_simplest(_sign(c, size)) for c, size in zip(coefficients, sizes, strict=True)]
+    return _Shares(tuple(chances), tuple([multiply(l1, sign) for sign in signs]))
 
 
 def _sign(coefficient: Expr, size: Expr) -> Expr:
@@ -175,11 +177,6 @@ def _sign(coefficient: Expr, size: Expr) -> Expr:
     if coefficient.parameters() or coefficient.counters():
         size = add(size, Indicator(coefficient, 0))
     return divide(coefficient, size)
-
-
-def _sizes(site: Site) -> list[Expr]:
-    """|c_j| of the terms."""
-    return [_simplest(Call("abs", c)) for c in _rule_coefficients(site)]
 
 
 def _simplest(expression: Expr) -> Expr:

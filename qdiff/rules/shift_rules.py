@@ -13,48 +13,34 @@ from qdiff.lang.tree import Block, Gate
 from qdiff.rules import shifts
 from qdiff.rules.primitive import GateKind, Kind, Primitive
 from qdiff.rules.registry import register
-from qdiff.rules.term import Rule, Term
+from qdiff.rules.term import GateRule, Term, gate_of
 from qdiff.rules.workspace import Workspace
 
 
-class ShiftRule(Rule):
+class ShiftRule(GateRule):
     """A rule whose terms are the gate itself at shifted angles."""
 
     @abstractmethod
     def table(self, kind: GateKind) -> shifts.Table:
         """Return the coefficients and shifts for a kind that is not refused."""
 
-    @abstractmethod
-    def needs(self, kind: GateKind) -> str:
-        """Return what is missing for the rule to apply to a gate exp(-i a G/2); "" if nothing is."""
-
-    def refusal(self, kind: Kind) -> str:
-        if not isinstance(kind, GateKind):
-            return "it is no gate, and has no angle to shift"
-        if kind.record.drift is not None:
-            return "its generator depends on the angle"
-        return self.needs(kind)
-
     def coefficients(self, kind: Kind, argument: Expr) -> tuple[Expr, ...]:
-        assert isinstance(kind, GateKind)
-        return tuple([shift.coefficient for shift in self.table(kind)])
+        return tuple([shift.coefficient for shift in self.table(gate_of(kind))])
 
     def blocks(self, primitive: Primitive, kind: Kind, workspace: Workspace) -> tuple[Block, ...]:
-        assert isinstance(kind, GateKind)
         assert isinstance(primitive, Gate)
-        return tuple([shifted(primitive, shift.by) for shift in self.table(kind)])
+        return tuple([shifted(primitive, shift.by) for shift in self.table(gate_of(kind))])
 
     def l1(self, kind: Kind) -> float:
-        assert isinstance(kind, GateKind)
-        return shifts.l1(self.table(kind))
+        return shifts.l1(self.table(gate_of(kind)))
 
     def second(
         self, primitive: Primitive, kind: Kind, argument: Expr, workspace: Workspace
     ) -> tuple[Term, ...]:
-        assert isinstance(kind, GateKind)
         assert isinstance(primitive, Gate)
-        base = shifts.base_frequency(kind.frequencies) if kind.frequencies else None
-        table = shifts.squared(self.table(kind), 2 * math.pi / base if base else None)
+        frequencies = gate_of(kind).frequencies
+        base = shifts.base_frequency(frequencies) if frequencies else None
+        table = shifts.squared(self.table(gate_of(kind)), 2 * math.pi / base if base else None)
         return tuple([Term(shift.coefficient, shifted(primitive, shift.by)) for shift in table])
 
 
@@ -184,14 +170,12 @@ class Riesz(ShiftRule):
         )
 
     def entry(self, primitive: Primitive, kind: Kind, j: Expr) -> tuple[Expr, Block]:
-        assert isinstance(kind, GateKind)
         assert isinstance(primitive, Gate)
-        shift = shifts.riesz_entry(kind.frequencies[-1], j)
+        shift = shifts.riesz_entry(gate_of(kind).frequencies[-1], j)
         return shift.coefficient, shifted(primitive, shift.by)
 
     def l1(self, kind: Kind) -> float:
-        assert isinstance(kind, GateKind)
-        return kind.frequencies[-1]
+        return gate_of(kind).frequencies[-1]
 
     def size(self, kind: Kind) -> int:
         return sys.maxsize

@@ -105,7 +105,7 @@ def squared(table: Table, period: float | None) -> Table:
             sizes[by] = sizes.get(by, 0.0) + size
     least = EXACT * max(map(abs, sizes.values()), default=0.0)
     kept = [(size, by) for by, size in sizes.items() if abs(size) > least]
-    return tuple([Shift(_real(fraction_or_float(size)), _turned(by)) for size, by in kept])
+    return tuple([Shift(exact(size), _turned(by)) for size, by in kept])
 
 
 @lru_cache(maxsize=LARGEST_CACHE)
@@ -166,6 +166,11 @@ def fraction_or_float(value: float) -> Fraction | float:
     """Return a float as the fraction that it was written as, if that has a small denominator."""
     fraction = Fraction(value).limit_denominator(LARGEST_DENOMINATOR)
     return fraction if abs(float(fraction) - value) <= EXACT * abs(value) else value
+
+
+def exact(value: float) -> Expr:
+    """Return a number as a quotient of integers, where it was written as one with small ones."""
+    return _real(fraction_or_float(value))
 
 
 def _real(value: Fraction | float) -> Expr:

@@ -18,6 +18,7 @@ from qdiff.rules.printed import printed
 from qdiff.rules.recording import Recorder
 from qdiff.rules.sites import Site, replaced_at
 from qdiff.rules.statements import compare, count_down, started
+from qdiff.rules.weights import Case, Weighted, Weights
 from qdiff.rules.workspace import Workspace
 
 
@@ -27,24 +28,26 @@ class _Made(NamedTuple):
     program: Program
     occurrence: str
     coefficient: Expr
-    readout: Observable
+    hit: str
 
 
-@dataclass(frozen=True)
-class DerivativeTerm:
-    """One summand of a derivative: ∂f/∂θ = Σ over terms, and over k in loops, of E[coefficient·readout·O].
+@dataclass(frozen=True, repr=False)
+class DerivativeTerm(Weighted):
+    """One summand of a derivative: ∂f/∂θ = Σ over terms, and over k in loops, of E[weight · O].
+
+    The weight is coefficient · readout, which `weight` returns as one observable.
 
     Attributes:
         source: the program that is differentiated.
         sites: all sites of the parameter.
         site: which of them is replaced here.
-        term: by which term of its rule, from 0.
+        j: by which term of its rule, from 0.
     """
 
     source: Program
     sites: Sequence[Site]
     site: Site
-    term: int
+    j: int
 
     @property
     def coefficient(self) -> Expr:
@@ -59,11 +62,11 @@ class DerivativeTerm:
     @property
     def readout(self) -> Observable:
         """The factor of the observable: 0 on runs that do not reach the site, else 1, or a sign ±1."""
-        return self._made.readout
+        return count(self._made.hit)
 
     @property
     def occurrence(self) -> str:
-        """The counter whose start value k says which execution is replaced, from 1; "" without a loop."""
+        """The counter that says, set at the beginning, which execution is replaced; "" without a loop."""
         return self._made.occurrence
 
     def at(self, occurrence: int) -> Program:
@@ -77,9 +80,26 @@ class DerivativeTerm:
         return self.program
 
     def __str__(self) -> str:
-        inputs = f"; input {self.occurrence}" if self.occurrence else ""
+        head = [f"# {self.site}, term {self.j}"]
+        if self.occurrence:
+            head.append(
+                f"# Input: begin with `{self.occurrence} := …;`, which execution is replaced, from 1."
+            )
         counts = f"# counts {self.readout} * observable * ({self.coefficient})"
-        return printed([f"# {self.site}, term {self.term}{inputs}", counts], self.program)
+        return printed([*head, counts], self.program)
+
+    def __repr__(self) -> str:
+        return f"<term {self.j} of site {self.site.number}: {self.site}>"
+
+    @cached_property
+    def _weights(self) -> Weights:
+        coefficient, hit = self.coefficient, self._made.hit
+        line = self.site.line
+        cases = [Case((), coefficient, line=line)]
+        if coefficient.counters():  # which nothing has recorded where the site was not reached
+            signs = (1, -1) if self.site.rule.signed else (1,)
+            cases = [Case(((hit, sign),), coefficient, line=line) for sign in signs]
+        return Weights(self.program, self.readout, ((tuple(cases),),))
 
     @cached_property
     def _made(self) -> _Made:
@@ -90,11 +110,11 @@ class DerivativeTerm:
         def one(site: Site, same: Block) -> Block:
             if site.number != self.site.number:
                 return same
-            replaced = (*record.noted(site.read), *site.replacements(workspace)[self.term])
+            replaced = (*record.noted(site.read), *site.replacements(workspace)[self.j])
             if not k:
                 return replaced
             return (If(compare(k, "=", 1), (Assign(k, ZERO), *replaced), (count_down(k), *same)),)
 
         program = replaced_at(self.source, self.sites, one, workspace)
-        coefficient = record.over(self.site.coefficients[self.term])
-        return _Made(program, k, coefficient, count(workspace.hit))
+        coefficient = record.over(self.site.coefficients[self.j])
+        return _Made(program, k, coefficient, workspace.hit)

@@ -15,10 +15,12 @@ from qdiff.rules.rewriting import Rewriter
 from qdiff.rules.term import Rule
 from qdiff.rules.workspace import Workspace
 
-_counters = lru_cache(maxsize=1024)(Expr.counters)  # sites of one kind share their coefficients
+SHARED = 1024  # kinds of sites whose coefficients are kept: a program has many sites of few kinds
+
+_counters = lru_cache(maxsize=SHARED)(Expr.counters)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Site:
     """A primitive whose argument depends on the parameter.
 
@@ -48,10 +50,15 @@ class Site:
         """Where it stands in the text (line and column from 1); None for a program without a text."""
         return place(self.primitive)
 
+    @property
+    def line(self) -> int:
+        """The line that it stands in, from 1; 0 for a program without a text."""
+        return self.position.line if self.position else 0
+
     @cached_property
     def coefficients(self) -> tuple[Expr, ...]:
         """c_j · ∂a/∂θ of all terms of the rule here."""
-        return tuple([multiply(c, self.slope) for c in self.rule.coefficients(self.kind, self.argument)])
+        return _coefficients(self.rule, self.kind, self.argument, self.slope)
 
     @cached_property
     def read(self) -> frozenset[str]:
@@ -75,6 +82,14 @@ class Site:
         )
         where = f"line {self.position.line}: " if self.position else ""
         return f"{where}{text} by {self.rule.name}"
+
+    def __repr__(self) -> str:
+        return f"<site {self.number}: {self}>"
+
+
+@lru_cache(maxsize=SHARED)
+def _coefficients(rule: Rule, kind: Kind, argument: Expr, slope: Expr) -> tuple[Expr, ...]:
+    return tuple([multiply(c, slope) for c in rule.coefficients(kind, argument)])
 
 
 def replaced_at(

@@ -24,7 +24,7 @@ from qdiff.rules import shifts
 from qdiff.rules.primitive import GateKind, Kind, Primitive
 from qdiff.rules.registry import register
 from qdiff.rules.shifts import Table
-from qdiff.rules.term import Rule
+from qdiff.rules.term import GateRule, gate_of
 from qdiff.rules.workspace import Workspace
 
 LARGEST_ANGLE = 2 * math.pi
@@ -32,12 +32,8 @@ ACCURACY = 1e-14
 
 
 @register
-class Stochastic(Rule):
-    """Gates whose generator depends on the angle.
-
-    The list of points is accurate to 1e-13 for angles a within ±2π; beyond that its error grows with |a|,
-    and nothing checks the value of the angle.
-    """
+class Stochastic(GateRule):
+    """Gates whose generator depends on the angle."""
 
     name = "stochastic"
     summary = (
@@ -52,14 +48,13 @@ class Stochastic(Rule):
         "`exp(0*acos(a/(2*pi)))`), which is an error. L1 = Σ|g_l| without controls."
     )
     source = "Banchi and Crooks (2021)"
+    varying = True
 
-    def refusal(self, kind: Kind) -> str:
-        if not isinstance(kind, GateKind):
-            return "it is no gate"
-        return "" if kind.record.drift is not None else "its generator does not depend on the angle"
+    def needs(self, kind: GateKind) -> str:
+        return ""
 
     def coefficients(self, kind: Kind, argument: Expr) -> tuple[Expr, ...]:
-        assert isinstance(kind, GateKind)
+        kind = gate_of(kind)
         _, weights = nodes(_spread(kind))
         within = _within_range(argument)
         return tuple(
@@ -72,7 +67,7 @@ class Stochastic(Rule):
         )
 
     def blocks(self, primitive: Primitive, kind: Kind, workspace: Workspace) -> tuple[Block, ...]:
-        assert isinstance(kind, GateKind)
+        kind = gate_of(kind)
         assert isinstance(primitive, Gate)
         points, _ = nodes(_spread(kind))
         parts = [workspace.gate(_part(kind, s, i)) for i, s in enumerate(points.tolist(), 1)]
@@ -86,7 +81,7 @@ class Stochastic(Rule):
         return tuple(out)
 
     def l1(self, kind: Kind) -> float:
-        assert isinstance(kind, GateKind)
+        kind = gate_of(kind)
         return math.fsum(abs(g) * shifts.l1(_table(kind, word)) for g, word in _words(kind))
 
 

@@ -12,7 +12,7 @@ because the derivative of a product of choices leaves exactly one. An exact engi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from qdiff.lang.expr import Parameter, multiply
 from qdiff.lang.observable import Observable, count
@@ -34,7 +34,7 @@ class Tangent:
         readout: the observable `hit`; multiply the observable of the original with it.
     """
 
-    program: Program
+    program: Program = field(repr=False)
     parameter: str
     readout: Observable
 

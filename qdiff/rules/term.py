@@ -4,7 +4,7 @@
 
 Each *term* j is a coefficient c_j and a block of statements F_j that any backend can run. Where the
 derivative is a difference of outcomes within one run, the block leaves ±1 in a counter, by which the
-result of the run is multiplied (`signed`).
+result of the run is multiplied (`signed`). A rule is asked for terms only at kinds that it does not refuse.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from qdiff.lang.expr import ONE, Expr
 from qdiff.lang.tree import Assign, Block
-from qdiff.rules.primitive import Kind, Primitive
+from qdiff.rules.primitive import GateKind, Kind, Primitive
 from qdiff.rules.workspace import Workspace
 
 
@@ -47,6 +47,7 @@ class Rule(ABC):
         details: when it applies, L1, further qubits.
         source: who found it, "" where it is plain.
         infinite: it has a term for every integer j, and no list of them.
+        signed: its blocks leave ±1 in the counter `Workspace.hit`.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Rule(ABC):
     details: str
     source: str = ""
     infinite = False
+    signed = False
 
     def __str__(self) -> str:
         return f"{self.name}: {self.formula}"
@@ -93,11 +95,6 @@ class Rule(ABC):
         """Return the number of terms."""
         return len(self.coefficients(kind, ONE))
 
-    @property
-    def signed(self) -> bool:
-        """Whether blocks leave ±1 in the counter `Workspace.hit`."""
-        return False
-
     def second(
         self, primitive: Primitive, kind: Kind, argument: Expr, workspace: Workspace
     ) -> tuple[Term, ...] | None:
@@ -110,3 +107,30 @@ class Rule(ABC):
         """Return all terms at one primitive."""
         pairs = zip(self.coefficients(kind, argument), self.blocks(primitive, kind, workspace), strict=True)
         return tuple([Term(c, block, self.signed) for c, block in pairs])
+
+
+class GateRule(Rule):
+    """A rule for gates with one angle.
+
+    Attributes:
+        varying: it is for gates whose generator depends on the angle, and for no others.
+    """
+
+    varying = False
+
+    def refusal(self, kind: Kind) -> str:
+        if not isinstance(kind, GateKind):
+            return "it is no gate"
+        if (kind.record.drift is not None) != self.varying:
+            return f"its generator {'does not depend' if self.varying else 'depends'} on the angle"
+        return self.needs(kind)
+
+    @abstractmethod
+    def needs(self, kind: GateKind) -> str:
+        """Return what is missing for the rule to apply to a gate; "" if nothing is."""
+
+
+def gate_of(kind: Kind) -> GateKind:
+    """Return the kind that a rule for gates is asked about."""
+    assert isinstance(kind, GateKind), "other kinds are refused"
+    return kind

@@ -116,8 +116,7 @@ class _Explorer:
         self.vertex_index: dict[tuple[int, AbstractStore], int] = {}
         self.step_index: dict[tuple[int, AbstractStore], int] = {}
         self.values: dict[tuple[Value, ...], Interval] = {}
-        place = {name: i for i, name in enumerate(flow.counters)}
-        self.read = [[place[name] for name in sorted(e.counters())] for e in flow.expressions]
+        self.read = [[flow.index[name] for name in sorted(e.counters())] for e in flow.expressions]
 
     def follow(self) -> bool:
         """Build the graph; False if it has too many vertices or steps."""
@@ -219,7 +218,7 @@ class _Explorer:
                 return step, [(if_true if way else if_false, store) for way in taken]
             case fl.Set(counter=counter, value=value, next=following):
                 known = self.graph.known(store)
-                hidden = counter >= len(self.flow.program.counters)
+                hidden = counter >= self.flow.own
                 scale, rest = (0.0, 0.0) if hidden else growth(value, known)
                 if value.counters() <= known.keys():
                     try:

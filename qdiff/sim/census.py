@@ -10,7 +10,7 @@ branches inf, and its gates are counted as if it made `UNKNOWN_PASSES`. Stores a
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -18,11 +18,10 @@ from qdiff.lang import tree as t
 from qdiff.lang.channels import channel_record
 from qdiff.lang.gates import is_gate
 from qdiff.lang.observable import Observable
-from qdiff.lang.source import Position
-from qdiff.lang.walk import blocks_of, conditions, statements
-from qdiff.sim.counter_values import UNKNOWN_VALUES
+from qdiff.lang.walk import conditions, statements
 from qdiff.sim.flow import lower
-from qdiff.sim.reachable import Reachable, reachable
+from qdiff.sim.randomness import what_is_inseparable, what_is_random
+from qdiff.sim.reachable import reachable
 
 UNKNOWN_PASSES = 32
 LARGEST_REGISTER = 16  # one density operator on more qubits takes a TiB, whatever the stores are
@@ -65,18 +64,20 @@ class Size:
     """A program's size.
 
     Attributes:
-        stores: values that its counters can take together at one point, at most; vertices: of all meeting
-            points together.
+        qubits: how many it has.
+        whole: the census of its body.
+        points: meeting points, the start and the end among them.
+        vertices: meeting points with the values that its counters can take together there, at most.
         random: what splits a branch first, "" where nothing does.
         inseparable: what is no mixture of gates and resets, "" where nothing is.
     """
 
     qubits: int
     whole: Census
-    stores: float
+    points: float
     vertices: float
     random: str
-    inseparable: str = ""
+    inseparable: str
 
 
 def size_of(program: t.Program, observables: Collection[Observable] | None = None) -> Size:
@@ -87,15 +88,16 @@ def size_of(program: t.Program, observables: Collection[Observable] | None = Non
     """
     whole = _block(program.body, _inside(program.body))
     random = what_is_random(program)
-    points = 2 + whole.points  # the start and the end, too
-    found = Reachable(points, 1.0)  # with nothing random there is one store at each point
+    points = 2 + whole.points
+    vertices = points  # with nothing random there is one store at each
     if random and len(program.qubits) <= LARGEST_REGISTER:
-        found = reachable(lower(program), _guesses(program), observables)
+        stores = max(1.0, whole.branches)  # at a point: each belongs to a branch at least
+        vertices = min(reachable(lower(program), observables), points * stores)
     return Size(
         qubits=len(program.qubits),
         whole=whole,
-        stores=min(found.stores, whole.branches),  # a store belongs to a branch at least
-        vertices=min(found.vertices, points * max(1.0, whole.branches)),
+        points=points,
+        vertices=vertices,
         random=random,
         inseparable=what_is_inseparable(program),
     )
@@ -247,61 +249,3 @@ def _power(base: float, exponent: int) -> float:
 
 def _times(a: float, b: float) -> float:
     return 0.0 if a == 0 or b == 0 else a * b  # 0 · inf: no branch does the work
-
-
-# --- Counters and chance ------------------------------------------------------------------------
-
-
-def _guesses(program: t.Program) -> dict[str, float]:
-    """How many values each counter can take, at most as far as its assignments show."""
-    values: dict[str, float] = {}
-    pending = [(program.body, False)]
-    while pending:
-        block, inside_loop = pending.pop()
-        for statement in block:
-            match statement:
-                case t.Measure(counter=counter, qubits=qubits):
-                    values[counter] = max(values.get(counter, 1.0), _power(2.0, len(qubits)))
-                case t.Assign(counter=counter) if inside_loop:
-                    values[counter] = float(UNKNOWN_VALUES)
-                case t.Assign(counter=counter):
-                    values[counter] = min(values.get(counter, 1.0) + 1, UNKNOWN_VALUES)
-                case _:
-                    looping = inside_loop or isinstance(statement, t.While)
-                    pending.extend((inner, looping) for inner in blocks_of(statement))
-    return values
-
-
-def what_is_random(program: t.Program) -> str:
-    """Return what of a program is random, with its line: "a measurement (line 3)"; "" if nothing is."""
-    for statement in statements(program.body):
-        match statement:
-            case t.Reset(pos=pos):
-                return _at("a reset", (pos, statement.pos))
-            case t.Channel(name=name, pos=pos):
-                return _at(f"the channel `{name}`", (pos,))
-            case t.Measure(pos=pos) | t.Case(pos=pos):
-                return _at("a measurement", (pos, statement.pos))
-            case t.If(condition=condition) | t.While(condition=condition):
-                for part in conditions(condition):
-                    if isinstance(part, t.Measured):
-                        return _at("a measurement", (part.pos, statement.pos))
-                    if isinstance(part, t.Flip):
-                        return _at("a flip", (part.pos, statement.pos))
-            case _:
-                pass
-    return ""
-
-
-def what_is_inseparable(program: t.Program) -> str:
-    """Return what no branches can be followed for: "the channel `damp` (line 3), …"; "" if nothing."""
-    for statement in statements(program.body):
-        if isinstance(statement, t.Channel) and not channel_record(statement.name).mixture:
-            what = _at(f"the channel `{statement.name}`", (statement.pos,))
-            return f"{what}, which is no mixture of gates and resets"
-    return ""
-
-
-def _at(what: str, places: Iterable[Position | None]) -> str:
-    place = next((pos for pos in places if pos is not None), None)
-    return what if place is None else f"{what} (line {place.line})"

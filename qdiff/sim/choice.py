@@ -157,7 +157,7 @@ def _hybrid(size: Size) -> Candidate:
     whole = size.whole
     matrices = 2 * size.vertices + (KRYLOV_BASIS if whole.unbounded else 0)
     solves = KRYLOV_BASIS if whole.unbounded else 1
-    stores = size.vertices / (2 + whole.points)  # at a point, on average
+    stores = size.vertices / size.points  # at a point, on average
     return Candidate(
         name=HYBRID,
         refusal="",

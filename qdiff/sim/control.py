@@ -14,7 +14,6 @@ from qdiff.sim.flow import Apply, ChannelBits, Decide, Flow, Set, Toss
 
 def read_by_control(flow: Flow) -> set[int]:
     """Return the counters (indices into `flow.counters`) that comparisons, angles and probabilities read."""
-    index = {name: i for i, name in enumerate(flow.counters)}
     read: set[int] = set()
     for instruction in flow.instructions:
         expressions: tuple[Expr, ...] = ()
@@ -25,7 +24,7 @@ def read_by_control(flow: Flow) -> set[int]:
                 expressions = (flow.expressions[expression],)
             case Decide(condition=condition):
                 expressions = (condition.left, condition.right)
-        read |= {index[name] for e in expressions for name in e.counters()}
+        read |= {flow.index[name] for e in expressions for name in e.counters()}
     return read
 
 
@@ -36,11 +35,10 @@ def assignments(flow: Flow) -> list[Set]:
 
 def closure(flow: Flow, asked: Iterable[int], of: Collection[Set]) -> set[int]:
     """Return the asked counters and all that they are computed from by some assignments."""
-    index = {name: i for i, name in enumerate(flow.counters)}
     reads: dict[int, set[int]] = {}
     for assignment in of:
         names = assignment.value.counters()
-        reads.setdefault(assignment.counter, set()).update(index[name] for name in names)
+        reads.setdefault(assignment.counter, set()).update(flow.index[name] for name in names)
     needed: set[int] = set()
     waiting = list(asked)
     while waiting:

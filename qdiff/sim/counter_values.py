@@ -23,7 +23,7 @@ from qdiff.sim.control import assignments
 from qdiff.sim.flow import Decide, Flow, RecordBits, Set
 from qdiff.sim.liveness import successors
 
-UNKNOWN_VALUES = 64  # of a counter that grows
+MOST_CLOSED = 64
 MOST_FOLLOWED = 8
 MOST_COMBINED = 256  # values of the counters that an assignment reads, together
 
@@ -32,14 +32,13 @@ Known: TypeAlias = tuple[Values | None, ...]  # of each counter of the program; 
 
 
 def closed_values(flow: Flow) -> dict[int, Values]:
-    """Return the values of the counters that have a closed set of at most `UNKNOWN_VALUES` of them."""
-    own = range(len(flow.program.counters))
-    index = {name: i for i, name in enumerate(flow.counters)}
+    """Return the values of the counters that have a closed set of at most `MOST_CLOSED` of them."""
+    own = range(flow.own)
     values: dict[int, Values] = dict.fromkeys(own, frozenset((0,)))
     for instruction in flow.instructions:
         if isinstance(instruction, RecordBits) and instruction.counter in values:
             outcomes = 1 << len(instruction.qubits)
-            if outcomes > UNKNOWN_VALUES:
+            if outcomes > MOST_CLOSED:
                 del values[instruction.counter]
             else:
                 values[instruction.counter] |= frozenset(range(outcomes))
@@ -47,7 +46,7 @@ def closed_values(flow: Flow) -> dict[int, Values]:
     readers: dict[int, list[int]] = {}
     for i, (_, value) in enumerate(rules):
         for name in value.counters():
-            readers.setdefault(index[name], []).append(i)
+            readers.setdefault(flow.index[name], []).append(i)
     waiting = dict.fromkeys(range(len(rules)))
     while waiting:
         rule = next(iter(waiting))
@@ -55,10 +54,10 @@ def closed_values(flow: Flow) -> dict[int, Values]:
         counter, value = rules[rule]
         if counter not in values:
             continue
-        new = _assigned(value, {name: values.get(index[name]) for name in value.counters()})
+        new = _assigned(value, {name: values.get(flow.index[name]) for name in value.counters()})
         if new is not None:
             new |= values[counter]
-        if new is None or len(new) > UNKNOWN_VALUES:
+        if new is None or len(new) > MOST_CLOSED:
             del values[counter]
         elif len(new) > len(values[counter]):
             values[counter] = new
@@ -87,16 +86,16 @@ def _assigned(value: Expr, read: Mapping[str, Values | None]) -> Values | None:
 def values_at_points(flow: Flow) -> dict[int, Known]:
     """Return the values of counters on entry to each instruction that a run can come to."""
     following = _Following(flow)
-    found: dict[int, Known] = {flow.entry: (frozenset((0,)),) * len(flow.program.counters)}
+    found: dict[int, Known] = {flow.entry: (frozenset((0,)),) * flow.own}
     waiting, queued = [-flow.entry], {flow.entry}  # the highest index first: flows are built from their ends
     while waiting:
         point = -heapq.heappop(waiting)
         queued.discard(point)
         for target, after in following.steps(point, found[point]):
             before = found.get(target)
-            joined = after if before is None or before == after else following.joined(before, after)
-            if joined != before:
-                found[target] = joined
+            either = after if before is None or before == after else following.union(before, after)
+            if either != before:
+                found[target] = either
                 if target not in queued:
                     queued.add(target)
                     heapq.heappush(waiting, -target)
@@ -108,16 +107,13 @@ class _Following:
 
     def __init__(self, flow: Flow) -> None:
         self.flow = flow
-        self.index = {name: i for i, name in enumerate(flow.counters)}
         closed = closed_values(flow)
-        self.most = [
-            UNKNOWN_VALUES if i in closed else MOST_FOLLOWED for i in range(len(flow.program.counters))
-        ]
+        self.most = [MOST_CLOSED if i in closed else MOST_FOLLOWED for i in range(flow.own)]
         self.memo: dict[tuple[int, Known], Values | None] = {}
         self.compared: dict[int, int | None] = {}
         self.kept: dict[tuple[int, bool, Values], Values] = {}
 
-    def joined(self, one: Known, other: Known) -> Known:
+    def union(self, one: Known, other: Known) -> Known:
         """What either of two is."""
         return tuple(
             [
@@ -158,7 +154,7 @@ class _Following:
 
     def assigned(self, point: int, value: Expr, known: Known) -> Values | None:
         """The values after an assignment; an empty set where every run ends with an error."""
-        read = {name: known[self.index[name]] for name in sorted(value.counters())}
+        read = {name: known[self.flow.index[name]] for name in sorted(value.counters())}
         key = point, tuple(read.values())
         if key not in self.memo:
             self.memo[key] = _assigned(value, read)
@@ -185,7 +181,7 @@ class _Following:
         if len(names) != 1 or any(side.parameters() for side in sides):
             return None
         (name,) = names
-        return self.index[name] if self.index[name] < len(self.most) else None
+        return self.flow.index[name] if self.flow.index[name] < len(self.most) else None
 
 
 def _holds(condition: t.Compare, counters: Mapping[str, int]) -> bool | None:

@@ -17,6 +17,7 @@ a tree of outcomes, so an engine needs a state at meeting points only.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import TypeAlias, assert_never
 
@@ -180,6 +181,16 @@ class Flow:
     expressions: list[Expr] = field(default_factory=list)
     counters: list[str] = field(default_factory=list)
     loops: list[t.While] = field(default_factory=list)
+
+    @property
+    def own(self) -> int:
+        """How many counters are the program's; the hidden ones follow them."""
+        return len(self.program.counters)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Name → index of every counter; of a flow that is complete."""
+        return {name: i for i, name in enumerate(self.counters)}
 
 
 END, ABORT = 0, 1

@@ -1,8 +1,8 @@
 """How large the functions of counters in an observable are: at a store, everywhere, and their rounding.
 
-magnitude:  about how much a run counts that goes on from a store (no bound: it steers how far to look)
-largest:    sup_σ |Π g(σ)| by interval arithmetic, inf where none is proved
-rounding:   |Σ coefficient · (computed Π c^p Π g - exact)| at a store, where the program ends
+magnitude:      about how much a run counts that goes on from a store (no bound: it steers how far to look)
+largest_value:  sup_σ |Π g(σ)| by interval arithmetic, inf where none is proved
+rounding:       |Σ coefficient · (computed Π c^p Π g - exact)| at a store, where the program ends
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ UNBOUNDED = "the observable contains a function of counters for which no bound i
 
 
 def magnitude(observable: Observable, store: Mapping[str, int]) -> float:
-    """Return how large an observable is about to be for runs that are at a store.
+    """Return an estimate of how large an observable becomes for runs that are at a store; no bound.
 
     What a term selects is not known before the end, and only one of several selections will be: the largest
     term counts. A function without a value here is left out. Without functions it is `norm_bound`.
@@ -51,7 +51,7 @@ def _absolute(function: Expr, store: Mapping[str, int]) -> float:
     return abs(float(function.evaluate({}, store)))
 
 
-def most_of(functions: Functions) -> float:
+def largest_value(functions: Functions) -> float:
     """Return a bound of a product of functions over all stores, inf where none is proved."""
     result = 1.0
     for function, power in functions:

@@ -35,9 +35,8 @@ def live_counters(
         at_end: counters that are read at the end of the program.
         forgotten: counters that nobody asks for; what is assigned to them reads nothing.
     """
-    index = {name: i for i, name in enumerate(flow.counters)}
     size = len(flow.instructions)
-    reads = [_reads(flow, instruction, index, forgotten) for instruction in flow.instructions]
+    reads = [_reads(flow, instruction, forgotten) for instruction in flow.instructions]
     following = [successors(instruction) for instruction in flow.instructions]
     before: list[list[int]] = [[] for _ in range(size)]
     for point, targets in enumerate(following):
@@ -80,11 +79,9 @@ def successors(instruction: Instruction) -> tuple[int, ...]:
             return ()
 
 
-def _reads(
-    flow: Flow, instruction: Instruction, index: dict[str, int], forgotten: Collection[int]
-) -> frozenset[int]:
+def _reads(flow: Flow, instruction: Instruction, forgotten: Collection[int]) -> frozenset[int]:
     def counters(*expressions: Expr) -> frozenset[int]:
-        return frozenset(index[name] for e in expressions for name in e.counters())
+        return frozenset(flow.index[name] for e in expressions for name in e.counters())
 
     match instruction:
         case Apply(gate=gate):

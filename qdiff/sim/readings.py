@@ -15,8 +15,7 @@ class Rows:
     """The rows met so far. Row 0 serves expressions that read no counter."""
 
     def __init__(self, flow: Flow) -> None:
-        index = {name: i for i, name in enumerate(flow.counters)}
-        self.read = [sorted(index[c] for c in e.counters()) for e in flow.expressions]
+        self.read = [sorted(flow.index[c] for c in e.counters()) for e in flow.expressions]
         self.counters = sorted({i for read in self.read for i in read})
         self.keys: list[tuple[int, ...]] = [(0,) * len(self.counters)]
         self.number = {self.keys[0]: 0}

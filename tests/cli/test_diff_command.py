@@ -17,6 +17,14 @@ while{2} M[q1] = 1 do
 od
 """
 
+ADDITIVE = {
+    "wrt": "t1",
+    "rule": "hadamard",
+    "sites": [{"line": line, "rule": "hadamard", "l1": 1.0} for line in (1, 2, 4, 6)],
+    "occurrences": 6,
+    "programs": 4,
+}
+
 
 @pytest.fixture(autouse=True)
 def layers(folder):
@@ -26,7 +34,7 @@ def layers(folder):
 def test_counts(done):
     words = ("diff", "layers.prog", "--wrt", "t1", "--additive", "--count")
     assert done(*words).out == "occurrences 6\nprograms 4\n"
-    assert done(*words, "--json").data == {"wrt": "t1", "occurrences": 6, "programs": 4}
+    assert done(*words, "--json").data == ADDITIVE
     assert (
         done("diff", "walk.qprog", "--wrt", "t", "--additive", "--count").out
         == "occurrences 5\nprograms 16\n"
@@ -39,7 +47,7 @@ def test_the_programs_as_one_text(done, folder):
     derivative = additive(qd.load("layers.prog"), "t1")
     assert text == str(derivative)
     assert qd.parse(text) == derivative.joined.program
-    assert done(*words, "--json").data == {"wrt": "t1", "occurrences": 6, "programs": 4, "text": text}
+    assert done(*words, "--json").data == ADDITIVE | {"text": text}
 
 
 def test_a_parameter_that_occurs_nowhere_else_than_said(done):
@@ -127,18 +135,23 @@ def test_the_self_contained_program(done, law):
 def test_the_second_derivative(done):
     text = done("diff", "walk.qprog", "--wrt", "t,w[0]").out
     assert text == str(qd.differentiate(qd.load("walk.qprog"), ("t", "w[0]")))
-    assert done("diff", "walk.qprog", "--wrt", "t,w[0]", "--json").data["wrt"] == ["t", "w[0]"]
+    data = done("diff", "walk.qprog", "--wrt", "t,w[0]", "--json").data
+    assert (data["wrt"], data["rule"], data["text"]) == (["t", "w[0]"], "shift", text)
+    assert {site["rule"] for site in data["sites"]} == {"two-term", "equidistant"}
 
 
 def test_a_parameter_that_occurs_nowhere(done, folder):
     (folder / "plain.qprog").write_text("qubit: q para: t, u Ry(u)[q]")
-    assert done("diff", "plain.qprog", "--wrt", "t").out == (
-        "# d/dt by shift: exactly zero, no angle or probability depends on t\n"
-    )
+    for words in ((), ("--self-contained", "geometric")):
+        assert done("diff", "plain.qprog", "--wrt", "t", *words).out == (
+            "# d/dt by shift: exactly zero, no angle or probability depends on t\n"
+            "qubit: q\npara: t, u\nabort\n"
+        )
 
 
 COMPARED = (
-    "`n` occurs in a comparison, where the objective may jump: it has no derivative. Trainable: t, u, w[0]."
+    "`n` occurs in a comparison (line 6), where the objective may jump: it has no derivative. Trainable: "
+    "t, u, w[0]."
 )
 GATES = """\
 qubit: q, r

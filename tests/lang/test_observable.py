@@ -6,11 +6,9 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
-from observables import observables
 
 from qdiff.errors import QdiffError
-from qdiff.lang.observable import P0, P1, Observable, Term, X, Y, Z, constant, count, qubitwise_groups
+from qdiff.lang.observable import P0, P1, Observable, Term, X, Z, constant, count
 
 # --- Normal form --------------------------------------------------------------------------------
 
@@ -190,31 +188,3 @@ def test_text(o: Observable, text: str) -> None:
 
 def test_text_of_a_term() -> None:
     assert [str(term) for term in (1 - 2 * count("c") * P0("q")).terms] == ["1", "-2*c*P0[q]"]
-
-
-# --- Groups -------------------------------------------------------------------------------------
-
-
-def test_terms_that_share_a_basis_are_measured_together() -> None:
-    o = 1 + count("c") + Z("q") + P1("q") * Z("r") + X("q") + X("q") * Y("r") + Y("r") + X("q") * Z("r")
-    groups = qubitwise_groups(o)
-    assert [[str(term) for term in group] for group in groups] == [
-        ["1", "c", "X[q]", "Y[r]", "X[q]*Y[r]"],
-        ["Z[q]", "P1[q]*Z[r]"],
-        ["X[q]*Z[r]"],
-    ]
-    assert qubitwise_groups(o) == groups
-
-
-def test_groups_of_little() -> None:
-    assert qubitwise_groups(constant(0)) == ()
-    assert qubitwise_groups(1 + count("c")) == ((Term(1), Term(1, counters=(("c", 1),))),)
-
-
-@given(observables)
-def test_groups_hold_every_term_once_and_one_basis_a_qubit(o: Observable) -> None:
-    groups = qubitwise_groups(o)
-    assert sorted(map(str, (term for group in groups for term in group))) == sorted(map(str, o.terms))
-    for group in groups:
-        bases = {(q, letter if letter in "XY" else "Z") for term in group for q, letter in term.operators}
-        assert len({qubit for qubit, _ in bases}) == len(bases)

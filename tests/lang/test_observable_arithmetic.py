@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import assert_close
-from hypothesis import given
-from observables import ATOMS, dense, observables
+from hypothesis import assume, given
+from observables import ATOMS, STORE, dense, observables
 
 from qdiff.errors import QdiffError, ResourceError
 from qdiff.lang.observable import P0, P1, Observable, X, Y, Z, constant, count
+from qdiff.lang.observable_input import observable
 
 
 @pytest.mark.parametrize("left", ATOMS, ids=lambda make: make.__name__)
@@ -84,6 +85,36 @@ def test_division_divides_once() -> None:
     assert (Z("q") / 2j) == -0.5j * Z("q")
 
 
+@pytest.mark.parametrize(
+    ("quotient", "text"),
+    [
+        (1 / count("k"), "1/k"),
+        (Z("q") / count("k"), "Z[q]/k"),
+        ((1 + count("c")) / (count("k") + 1), "(1 + c)/(1 + k)"),
+        (2 / (-3 * count("k") ** 2 * count("c")), "-2/(3*c*k^2)"),
+        (1 / (0.1 * count("k") - 2**60), "1/(-1152921504606846976.0 + 0.1*k)"),
+        (1 / (1 / count("k")), "1/(1/k)"),
+        (1 / (1 + 2 / count("k")) / (1 + 2 / count("k")), "(1/(1 + 2/k))^2"),
+        (1 / (count("c") * observable("[k = 1]*log(k + 1)^2/(k + 1)/(k + 1)")),
+         "1/(c*[k = 1]*log(k + 1)^2*(1/(k + 1))^2)"),
+        (count("k") / constant(4), "k/4"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_division_by_counters_is_what_texts_mean(quotient: Observable, text: str) -> None:
+    assert quotient == observable(text)
+
+
+@given(observables, observables)
+def test_quotients_multiply_back(a: Observable, b: Observable) -> None:
+    divisor = sum((Observable((term,)) for term in b.terms if not term.operators), start=constant(0))
+    value = divisor.coefficients(STORE).get((), 0j)
+    assume(value)
+    assert_close(dense(a / divisor) * value, dense(a), 1e-12)
+    if not any(term.coefficient.imag for term in a.terms):
+        assert a / divisor == observable(f"({a})/({divisor})")
+
+
 def test_powers() -> None:
     assert Z("q") ** 0 == constant(1)
     assert Z("q") ** 1 == Z("q")
@@ -142,11 +173,21 @@ def test_coefficients_stay_finite() -> None:
     [
         (lambda: Z("q") / 0, "An observable cannot be divided by 0."),
         (
-            lambda: Z("q") / Z("q"),
-            "An observable can be divided by a number only, not by an Observable. "
-            "Write `observable / 2` or `observable * 0.5`.",
+            lambda: Z("q") / "k",  # type: ignore[operator]
+            "An observable can be divided by a number or by counters, not by a str. "
+            'Write `observable / 2` or `observable / qd.count("c")`.',
         ),
-        (lambda: 1 / Z("q"), "Nothing can be divided by an observable; divide an observable by a number."),
+        (
+            lambda: 1 / (count("k") + Z("q")),
+            "Nothing can be divided by `k + Z[q]`, which acts on a qubit: a divisor is a number, or contains "
+            'counters only, such as qd.count("c").',
+        ),
+        (
+            lambda: Z("q") / (1j * count("k")),
+            "Nothing can be divided by `(1j)*k`: a divisor with counters has real coefficients.",
+        ),
+        (lambda: count("k") / (count("k") - count("k")), "An observable cannot be divided by 0."),
+        (lambda: "k" / count("k"), f"`/` {JOINS.format('a str')}"),
         (lambda: Z("q") ** -1, "The exponent of an observable is a whole number from 0, not -1."),
         (lambda: Z("q") ** 0.5, "The exponent of an observable is a whole number from 0, not 0.5."),
         (lambda: Z("q") ** "2", "The exponent of an observable is a whole number from 0, not '2'."),

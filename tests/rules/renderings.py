@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -25,12 +26,19 @@ from qdiff.rules.primitive import GateKind, Kind
 from qdiff.rules.registry import applicable, select
 from qdiff.rules.single import DerivativeTerm
 from qdiff.rules.term import Rule
-from qdiff.rules.weights import Weights
+from qdiff.rules.weights import Weighted
 from qdiff.sim.exact import Mixture
 
 OWN = ("flip", "mixture", "damping")  # of flip and channels: there is no choice
 RULES = [name for name in names() if name not in (*OWN, "riesz")]
 TOLERANCE = 1e-9
+WIDEST = 6  # qubits, ancillas included
+Answered = Counter[str]  # "compared", and why there was nothing to compare
+
+
+def check_few_refused(answered: Answered, least: float = 0.9) -> None:
+    """Assert that nearly all random programs were compared."""
+    assert answered["compared"] >= least * answered.total() > 0, answered
 
 
 def rule_at(rule: str) -> Callable[[Kind], Rule]:
@@ -73,24 +81,22 @@ def tangent_slope(made: DerivativeProgram, observable: Observable, params: Mappi
     return float(objective.grad({**params, t.parameter: 0.0}, wrt=t.parameter)[0])
 
 
-def weighted(
-    program: Program, weights: Weights, observable: Observable, params: Mapping[str, float]
-) -> float:
+def weighted(program: Program, made: Weighted, observable: Observable, params: Mapping[str, float]) -> float:
     """Σ over stores of weight(store) · tr(O(store) ρ)."""
     ended = state(program, dict(params))
-    return weighted_state(ended, weights, observable, params)
+    return weighted_state(ended, made, observable, params)
 
 
 def weighted_state(
-    ended: HybridState, weights: Weights, observable: Observable, params: Mapping[str, float]
+    ended: HybridState, made: Weighted, observable: Observable, params: Mapping[str, float]
 ) -> float:
     if not len(ended):
         return 0.0
-    readout = weights(params)
+    weight_of_run = made.weight(params)
     values = []
     for row, mixture in ended.stores.items():
         store = dict(zip(ended.counters, row, strict=True))
-        weight = weight_at(readout, store)
+        weight = weight_at(weight_of_run, store)
         values.append(weight * _value(observable, ended.qubits, store, mixture) if weight else 0.0)
     return math.fsum(values)
 

@@ -7,6 +7,7 @@ import pytest
 from helpers import assert_close
 from rules.kinds import PROGRAM, Subject, is_derivative, subjects, terms_of
 
+import qdiff as qd
 from qdiff import rules
 from qdiff.errors import QdiffError
 from qdiff.lang.channels import channel_record, known_channels
@@ -54,7 +55,7 @@ def test_every_kind_has_a_rule() -> None:
     ("rule", "subject", "message"),
     [
         ("two-term", "Ry, 1 controls", "it has 2 frequencies, the rule is for one"),
-        ("two-term", "flip", "it is no gate, and has no angle to shift"),
+        ("two-term", "flip", "it is no gate"),
         ("two-term", "Driven", "its generator depends on the angle"),
         ("four-term-paper", "Levels", "the published shifts are for the frequencies 1/2 and 1"),
         ("equidistant", "Irregular", "its frequencies are not multiples, up to 64, of one"),
@@ -94,8 +95,7 @@ def test_coefficients_of_channels_are_those_of_their_records(name: str) -> None:
 
 
 def test_what_applies_is_decided_by_the_kind() -> None:
-    """Every pair is either applied above or refused, with a reason that names no number of terms."""
-    assert len(APPLY) + len(REFUSED) == len(PAIRS)
+    """Gates by rules for gates, with or without a drift; `flip` and channels by their own."""
     for subject, rule in APPLY:
         match subject.primitive:
             case Gate():
@@ -122,3 +122,29 @@ def test_selections_use_their_cheapest_rule_everywhere_or_say_why_not(selection:
         assert not rule.refusal(subject.kind)
         if isinstance(subject.kind, GateKind):
             assert rule.name in SELECTIONS[selection]
+
+
+def test_a_large_multiple_of_the_identity_is_only_a_phase() -> None:
+    program = qd.parse("qubit: q para: t gate G(a)[x] = exp(-i a/2 * (3e12*I + X)) Ry(0.3)[q]; G(t)[q]")
+    (site,) = qd.differentiate(program, "t").sites
+    assert (site.rule.name, len(site.coefficients)) == ("two-term", 2)
+
+
+@pytest.mark.parametrize("rule", ["shift", "commutator"])
+def test_a_generator_that_is_the_identity_has_no_terms(rule: str) -> None:
+    program = qd.parse("qubit: q para: t gate G(a)[x] = exp(-i a/2 * (0.7*I)) H[q]; G(t)[q]")
+    derivative = qd.differentiate(program, "t", rule)
+    assert derivative.terms == ()
+    for made in (derivative.family, derivative.tangent, derivative.self_contained()):
+        assert qd.parse(str(made)) == made.program
+
+
+def test_the_stochastic_rule_has_no_value_where_it_is_not_accurate() -> None:
+    program = qd.parse("qubit: q para: t gate D(a)[x] = exp(-i (a*0.5*X + 0.3*Z)) D(t)[q]")
+    tangent = qd.differentiate(program, "t").tangent
+    f = qd.expectation(program, "X[q] + Z[q]")
+    g = qd.expectation(tangent.program, (qd.X("q") + qd.Z("q")) * tangent.readout)
+    inside = {"t": 6.2, tangent.parameter: 0.0}
+    assert g.grad(inside, wrt=tangent.parameter)[0] == pytest.approx(f.grad({"t": 6.2})[0], abs=1e-9)
+    with pytest.raises(QdiffError, match=r"`acos\(t/\(2\*pi\)\)` has no finite real value"):
+        g.grad({"t": 6.3, tangent.parameter: 0.0}, wrt=tangent.parameter)

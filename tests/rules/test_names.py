@@ -50,7 +50,7 @@ def test_invented_names_are_new(parameter: str, rule: str) -> None:
     exact = float(f.grad(PARAMS, wrt=parameter)[0])
     assert_close(tangent_slope(made, OBSERVABLE, PARAMS), exact, 1e-9)
     check_start(made, OBSERVABLE, PARAMS, f(PARAMS))
-    found = weighted(made.family.at(2, 1), made.family.weights, OBSERVABLE, PARAMS)
+    found = weighted(made.family.at(2, 1), made.family, OBSERVABLE, PARAMS)
     assert_close(found, replaced_value(program, OBSERVABLE, PARAMS, parameter, rule_at(rule), 2, 1))
 
 

@@ -14,6 +14,9 @@ from reference.semantics import PassLimitReached
 from rules.renderings import (
     RULES,
     TOLERANCE,
+    WIDEST,
+    Answered,
+    check_few_refused,
     check_renderings,
     derivative_of,
     rule_at,
@@ -24,6 +27,7 @@ from rules.renderings import (
 from rules.replacing import replaced_value
 from strategies import cases
 
+import qdiff as qd
 from qdiff.errors import QdiffError
 from qdiff.lang.observable import Observable
 from qdiff.lang.text.observable_text import parse_observable
@@ -37,8 +41,6 @@ PASSES = 2000
 
 # --- Random programs ------------------------------------------------------------------------------
 
-Answered = Counter[str]  # "compared", and why there was nothing to compare
-WIDEST = 6  # qubits, ancillas included
 MOST_TERMS = 100  # of all sites together, that are printed
 
 
@@ -65,11 +67,6 @@ def check_tangent(
         return
     assert_close(found, exact, TOLERANCE)
     answered["compared"] += 1
-
-
-def check_few_refused(answered: Answered, least: float = 0.9) -> None:
-    """Assert that nearly all programs were compared."""
-    assert answered["compared"] >= least * answered.total() > 0, answered
 
 
 # Two halves, so that two processes share them.
@@ -122,7 +119,7 @@ def test_members_of_the_family_one_by_one() -> None:
             for j in terms:
                 try:
                     right = replaced_value(program, observable, params, parameter, chosen, k, j, PASSES)
-                    found = weighted(made.family.at(k, j), made.family.weights, observable, params)
+                    found = weighted(made.family.at(k, j), made.family, observable, params)
                 except (PassLimitReached, QdiffError) as error:
                     answered[str(error)[:90]] += 1
                     continue
@@ -136,22 +133,28 @@ def test_members_of_the_family_one_by_one() -> None:
 # --- Single terms ---------------------------------------------------------------------------------
 
 
-@settings(max_examples=40)
-@given(cases(unbounded=False), st.sampled_from(["shift", "hadamard"]), st.integers(0, 100))
-def test_single_terms_sum_to_the_gradient(
-    case: tuple[Program, Observable, dict[str, float]], rule: str, pick: int
-) -> None:
+def test_single_terms_sum_to_the_gradient() -> None:
     """Programs none of whose sites is in a loop."""
-    program, observable, params = case
-    if not program.trainable:
-        return
-    parameter = program.trainable[pick % len(program.trainable)]
-    made = derivative_of(program, parameter, rule)
-    if any(site.looped for site in made.sites) or len(made.terms) > 30:
-        return
-    total = math.fsum(term_value(term, 1, observable, params) for term in made.terms)
-    exact = float(expectation(program, observable).grad(params, wrt=parameter)[0])
-    assert_close(total, exact, TOLERANCE)
+    answered: Answered = Counter()
+
+    @settings(max_examples=40)
+    @given(cases(unbounded=False), st.sampled_from(["shift", "hadamard"]), st.integers(0, 100))
+    def compare(case: tuple[Program, Observable, dict[str, float]], rule: str, pick: int) -> None:
+        program, observable, params = case
+        if not program.trainable:
+            return
+        parameter = program.trainable[pick % len(program.trainable)]
+        made = derivative_of(program, parameter, rule)
+        if any(site.looped for site in made.sites) or len(made.terms) > 30:
+            answered["sites in loops, or many terms"] += 1
+            return
+        total = math.fsum(term_value(term, 1, observable, params) for term in made.terms)
+        exact = float(expectation(program, observable).grad(params, wrt=parameter)[0])
+        assert_close(total, exact, TOLERANCE)
+        answered["compared"] += 1
+
+    compare()
+    check_few_refused(answered, least=0.5)
 
 
 LOOPED = "qubit: q, r para: t count: c Ry(t)[q]; while M[q] = 1 do c++; Rx(t*c)[r]; q := |0>; Ry(-t)[q] od"
@@ -175,7 +178,7 @@ def test_a_single_site_in_a_loop_is_numbered_as_in_the_family() -> None:
     made = differentiate(program, "t")
     for k in range(1, 6):
         for term in made.terms:
-            found = weighted(made.family.at(k, term.term), made.family.weights, observable, params)
+            found = weighted(made.family.at(k, term.j), made.family, observable, params)
             assert_close(term_value(term, k, observable, params), found, 1e-9)
 
 
@@ -193,3 +196,55 @@ def test_numbers_of_occurrences_are_checked() -> None:
         QdiffError, match=r"^Occurrences are numbered from 1 and terms 0 \.\. 1, got 1 and 2\.$"
     ):
         made.family.at(1, 2)
+
+
+@pytest.mark.parametrize("wrt", [["t"], ("t", "t", "t"), (), ("t", ["t"]), {}, 3, None])
+def test_what_is_no_parameter(wrt: object) -> None:
+    with pytest.raises(QdiffError, match="wrt is the name of a parameter, or a pair of names, not "):
+        qd.differentiate(qd.parse("qubit: q para: t Ry(t)[q]"), wrt)
+
+
+def test_arguments_of_other_types() -> None:
+    program = qd.parse("qubit: q para: t while M[q] = 0 do Ry(t)[q] od")
+    with pytest.raises(QdiffError, match="A program is differentiated, such as"):
+        qd.differentiate("qubit: q", "t")
+    derivative = qd.differentiate(program, "t")
+    with pytest.raises(QdiffError, match="Occurrence and term are integers, got '1' and 0"):
+        derivative.family.at("1", 0)
+    with pytest.raises(QdiffError, match="Occurrences are numbered from 1"):
+        derivative.family.at(2**70, 0)
+    with pytest.raises(QdiffError, match="Occurrences are numbered from 1"):
+        derivative.terms[0].at(2**70)
+    with pytest.raises(QdiffError, match="The shape of a law is a number, got 'x'"):
+        derivative.self_contained("geometric", "x")
+    with pytest.raises(QdiffError, match=r"one of log-power, geometric, not \['geometric'\]\."):
+        derivative.self_contained(["geometric"])
+    with pytest.raises(QdiffError, match="Occurrences and choices are integers"):
+        qd.differentiate(program, ("t", "t")).family.at("1", 0, 1)
+
+
+def test_members_of_a_family_without_terms() -> None:
+    for text in ("Ry(u)[q]", "Phase(t)[q]"):
+        program = qd.parse(f"qubit: q para: t, u gate Phase(a)[x] = exp(-i a/2 * (0.8*I)) {text}")
+        with pytest.raises(QdiffError) as error:
+            qd.differentiate(program, "t").family.at(1, 0)
+        assert str(error.value) == (
+            "The derivative is exactly zero: there is no term that replaces an occurrence."
+        )
+
+
+def test_derivatives_are_shown_in_a_line() -> None:
+    made = qd.differentiate(qd.parse("qubit: q para: t while M[q] = 0 do Ry(t)[q] od"), "t")
+    second = qd.differentiate(made.source, ("t", "t"))
+    shown = {
+        made: "DerivativeProgram(parameter='t', rule='shift', sites=1)",
+        made.sites[0]: "<site 1: line 1: Ry(t)[q] by two-term>",
+        made.terms[1]: "<term 1 of site 1: line 1: Ry(t)[q] by two-term>",
+        made.family: "Family(inputs=('k', 'j'), most_terms=2)",
+        made.tangent: "Tangent(parameter='eps', readout=Observable('hit'))",
+        made.self_contained(): ("SelfContained(law=Law(name='log-power', shape=0.25), occurrence='k')"),
+        second: "SecondDerivativeProgram(parameters=('t', 't'), rule='shift', sites=1)",
+        second.family: "PairFamily(inputs=('k', 'j', 'l', 'i'), most_terms=(2, 2, 2))",
+        second.tangent: "PairTangent(parameters=('eps', 'eta'), readout=Observable('hit_k*hit_l'))",
+    }
+    assert [repr(one) for one in shown] == list(shown.values())

@@ -12,8 +12,6 @@ from helpers import assert_close
 from numpy.typing import NDArray
 from rules.renderings import RULES, derivative_of, tangent_slope
 
-import qdiff as qd
-from qdiff.errors import QdiffError
 from qdiff.lang.expr import ZERO
 from qdiff.lang.load import load
 from qdiff.lang.text.observable_text import parse_observable
@@ -164,59 +162,3 @@ def test_a_sum_of_opposite_occurrences_is_zero() -> None:
     made = differentiate(program, "a")
     assert len(made.sites) == 2
     assert_close(tangent_slope(made, observable, {"a": 0.7}), 0.0, 1e-12)
-
-
-# --- Reviewed: what was wrong once ------------------------------------------------------------------
-
-
-def test_a_large_multiple_of_the_identity_is_only_a_phase() -> None:
-    program = qd.parse("qubit: q para: t gate G(a)[x] = exp(-i a/2 * (3e12*I + X)) Ry(0.3)[q]; G(t)[q]")
-    (site,) = qd.differentiate(program, "t").sites
-    assert (site.rule.name, len(site.coefficients)) == ("two-term", 2)
-
-
-@pytest.mark.parametrize("rule", ["shift", "commutator"])
-def test_a_generator_that_is_the_identity_has_no_terms(rule: str) -> None:
-    program = qd.parse("qubit: q para: t gate G(a)[x] = exp(-i a/2 * (0.7*I)) H[q]; G(t)[q]")
-    derivative = qd.differentiate(program, "t", rule)
-    assert derivative.terms == ()
-    for made in (derivative.family, derivative.tangent, derivative.self_contained()):
-        assert qd.parse(str(made)) == made.program
-
-
-def test_the_stochastic_rule_has_no_value_where_it_is_not_accurate() -> None:
-    program = qd.parse("qubit: q para: t gate D(a)[x] = exp(-i (a*0.5*X + 0.3*Z)) D(t)[q]")
-    tangent = qd.differentiate(program, "t").tangent
-    f = qd.expectation(program, "X[q] + Z[q]")
-    g = qd.expectation(tangent.program, (qd.X("q") + qd.Z("q")) * tangent.readout)
-    inside = {"t": 6.2, tangent.parameter: 0.0}
-    assert g.grad(inside, wrt=tangent.parameter)[0] == pytest.approx(f.grad({"t": 6.2})[0], abs=1e-9)
-    with pytest.raises(QdiffError, match=r"`acos\(t/\(2\*pi\)\)` has no finite real value"):
-        g.grad({"t": 6.3, tangent.parameter: 0.0}, wrt=tangent.parameter)
-
-
-@pytest.mark.parametrize("wrt", [["t"], ("t", "t", "t"), (), ("t", ["t"]), {}, 3, None])
-def test_what_is_no_parameter(wrt: object) -> None:
-    with pytest.raises(QdiffError, match="wrt is the name of a parameter, or a pair of names, not "):
-        qd.differentiate(qd.parse("qubit: q para: t Ry(t)[q]"), wrt)
-
-
-def test_arguments_of_other_types() -> None:
-    program = qd.parse("qubit: q para: t while M[q] = 0 do Ry(t)[q] od")
-    with pytest.raises(QdiffError, match="A program is differentiated, such as"):
-        qd.differentiate("qubit: q", "t")
-    with pytest.raises(
-        QdiffError, match=r"chosen for the name of a gate, such as `C_Ry`, .* or for a kind, not for 3\."
-    ):
-        qd.rules.choose(3)
-    derivative = qd.differentiate(program, "t")
-    with pytest.raises(QdiffError, match="Occurrence and term are integers, got '1' and 0"):
-        derivative.family.at("1", 0)
-    with pytest.raises(QdiffError, match="Occurrences are numbered from 1"):
-        derivative.family.at(2**70, 0)
-    with pytest.raises(QdiffError, match="Occurrences are numbered from 1"):
-        derivative.terms[0].at(2**70)
-    with pytest.raises(QdiffError, match="The shape of a law is a number, got 'x'"):
-        derivative.self_contained("geometric", "x")
-    with pytest.raises(QdiffError, match="Occurrences and choices are integers"):
-        qd.differentiate(program, ("t", "t")).family.at("1", 0, 1)

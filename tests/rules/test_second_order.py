@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from reference.interpreter import expectation, run
 from rules.kinds import PROGRAM, Matrix, Subject, derivative, inputs, ran, subjects
-from rules.renderings import weight_at
+from rules.renderings import Answered, check_few_refused, weight_at
 from strategies import cases
 
 from qdiff.errors import ParameterError, QdiffError
@@ -68,8 +69,8 @@ def tangent_value(
 def family_value(family: PairFamily, observable: Observable, params: Mapping[str, float], most: int) -> float:
     """Σ over pairs of occurrences up to `most` and all choices, by the reference interpreter."""
     total = []
-    readout = family.readout(params)
-    first, second, both = (max(map(len, table)) for table in (family.first, family.second, family.both))
+    readout = family.weight(params)
+    first, second, both = family.most_terms
     for k, occurrence in itertools.product(range(1, most + 1), repeat=2):
         same = k == occurrence
         for j, i in itertools.product(range(both if same else first), range(1 if same else second)):
@@ -103,6 +104,20 @@ def test_family_of_a_straight_program(pair: tuple[str, str], rule: str) -> None:
     assert parse(str(derivative)) == derivative.family.program
     found = family_value(derivative.family, observable, AT, len(derivative.sites))
     assert found == pytest.approx(exact, abs=1e-9)
+
+
+def test_members_of_the_family_one_by_one() -> None:
+    program = parse("qubit: q para: t, u Ry(t*u)[q]; Rx(u)[q]")
+    observable, params = parse_observable("Z[q] + 0.5*X[q]"), {"t": 0.7, "u": 0.4}
+    made = differentiate(program, ("t", "u")).family
+    weighted = observable * made.weight(params)
+    assert made.most_terms == (2, 2, 4)
+    total = []
+    for k, l in itertools.product((1, 2), repeat=2):  # noqa: E741
+        for j, i in itertools.product(range(4 if k == l else 2), range(1 if k == l else 2)):
+            total.append(float(objective(made.at(k, j, l, i), weighted)(params)))
+    exact = objective(program, observable).hessian(params)[0, 1]
+    assert math.fsum(total) == pytest.approx(exact, abs=1e-9)
 
 
 @pytest.mark.parametrize("pair", PAIRS)
@@ -161,23 +176,34 @@ def test_every_rule_twice(subject: Subject) -> None:
                 assert np.abs(found.get(value, 0) - matrix).max() <= 1e-8 * scale, (rule.name, at)
 
 
-@settings(deadline=None, max_examples=15)
-@given(cases(unbounded=False))
-def test_random_programs(case: tuple[Program, Observable, dict[str, float]]) -> None:
-    program, observable, params = case
-    names = program.trainable
-    try:
-        exact = objective(program, observable).hessian(params, wrt=names) if names else np.zeros((0, 0))
-    except QdiffError:
-        return  # no second derivative at these parameters
-    scale = 1 + float(np.abs(exact).max(initial=0.0))
-    pairs = list(itertools.combinations_with_replacement(enumerate(names), 2))
-    for (a, one), (b, other) in pairs[:2]:
-        derivative = differentiate(program, (one, other))
-        if not derivative.sites:
-            assert exact[a, b] == 0
-            continue
-        assert abs(tangent_value(derivative, observable, params) - exact[a, b]) <= 1e-9 * scale
+def test_random_programs() -> None:
+    answered: Answered = Counter()
+
+    @settings(deadline=None, max_examples=15)
+    @given(cases(unbounded=False))
+    def compare(case: tuple[Program, Observable, dict[str, float]]) -> None:
+        program, observable, params = case
+        names = program.trainable
+        if not names:
+            return
+        try:
+            exact = objective(program, observable).hessian(params, wrt=names)
+        except QdiffError as error:  # no second derivative at these parameters
+            answered[str(error)[:90]] += 1
+            return
+        scale = 1 + float(np.abs(exact).max(initial=0.0))
+        pairs = list(itertools.combinations_with_replacement(enumerate(names), 2))
+        for (a, one), (b, other) in pairs[:2]:
+            derivative = differentiate(program, (one, other))
+            if derivative.sites:
+                assert abs(tangent_value(derivative, observable, params) - exact[a, b]) <= 1e-9 * scale
+                answered["compared"] += 1
+            else:
+                assert exact[a, b] == 0
+                answered["zero"] += 1
+
+    compare()
+    check_few_refused(answered, least=0.6)
 
 
 def test_without_inputs_it_is_the_original() -> None:
@@ -187,14 +213,17 @@ def test_without_inputs_it_is_the_original() -> None:
     assert objective(derivative.family.program, observable)(AT) == pytest.approx(value, abs=1e-12)
 
 
-def test_exactly_zero() -> None:
-    derivative = differentiate(parse("qubit: q para: t, u, v Ry(v)[q]"), ("t", "u"))
-    assert derivative.sites == ()
-    assert str(derivative) == "# d²/dt du by shift: exactly zero, no angle or probability depends on t or u\n"
-    derivative = differentiate(parse("qubit: q para: t, u Ry(t*u - u*t + t)[q]"), ("t", "u"))
-    assert str(derivative) == "# d²/dt du by shift: exactly zero, no angle or probability depends on u\n"
-    derivative = differentiate(parse("qubit: q para: t, u Ry(t*(u - u))[q]"), ("t", "t"))
-    assert str(derivative) == "# d²/dt dt by shift: exactly zero, no angle or probability depends on t\n"
+@pytest.mark.parametrize(
+    ("angle", "pair", "missing"),
+    [("1", "tu", "t or u"), ("t*u - u*t + t", "tu", "u"), ("t*(u - u)", "tt", "t")],
+)
+def test_exactly_zero(angle: str, pair: str, missing: str) -> None:
+    derivative = differentiate(parse(f"qubit: q para: t, u Ry({angle})[q]"), (pair[0], pair[1]))
+    assert str(derivative) == (
+        f"# d²/d{pair[0]} d{pair[1]} by shift: exactly zero, no angle or probability depends on {missing}\n"
+        "qubit: q\npara: t, u\nabort\n"
+    )
+    assert bool(derivative.sites) == (angle == "t*u - u*t + t")
 
 
 def test_refusals() -> None:
@@ -217,6 +246,19 @@ def test_refusals() -> None:
     assert nothing.at(1, 0, 2, 0).body[1:]
 
 
+@pytest.mark.parametrize("angle", ["t^(c + 1)", "t^(c + 1)*w[c]^2", "(w[c]*t)^(c + 2)/9"])
+def test_exponents_that_read_counters(angle: str) -> None:
+    """Derivatives of powers hold [exponent = 0] inside each other: the tangent's text parses."""
+    program = parse(
+        f"qubit: q para: t, w[2] count: c c++; Ry({angle})[q]; if flip(({angle})^2/9) then H[q] fi"
+    )
+    observable, params = parse_observable("Z[q] + X[q]"), {"t": 0.7, "w[0]": 0.4, "w[1]": 0.9}
+    exact = objective(program, observable).hessian(params, wrt=["t"])[0, 0]
+    derivative = differentiate(program, ("t", "t"))
+    assert tangent_value(derivative, observable, params) == pytest.approx(exact, abs=1e-9)
+    assert family_value(derivative.family, observable, params, 2) == pytest.approx(exact, abs=1e-9)
+
+
 def test_a_lost_second_order_term_is_noticed() -> None:
     program, observable = parse(STRAIGHT), parse_observable("Z[q] + Y[q]*Z[r] + X[r]")
     exact = objective(program, observable).hessian(AT)[0, 1]
@@ -229,3 +271,21 @@ def test_a_lost_second_order_term_is_noticed() -> None:
         (type(first)(first.site, first.other_slope, first.site.slope), *derivative.sites[1:]),
     )
     assert abs(tangent_value(broken, observable, AT) - exact) > 1e-3
+
+
+def test_the_text_of_the_family() -> None:
+    family = differentiate(parse("qubit: q para: t, u Ry(t*u)[q]"), ("t", "u")).family
+    assert str(family).split("qubit:")[0] == (
+        "# Inputs: begin with `k := …; j := …; l := …; i := …;`, k, l: which occurrence is replaced for the\n"
+        "# first and for the second parameter, from 1; j, i: how, from 0; k = l: one for both, with i = 0.\n"
+        "# A run counts hit_k*hit_l * observable * the coefficient of each line that holds (0 where one was "
+        "not replaced):\n"
+        "# site_k = 1, j = 0, same = 0: 1/2*u\n"
+        "# site_k = 1, j = 1, same = 0: -1/2*u\n"
+        "# site_l = 1, i = 0, same = 0: 1/2*t\n"
+        "# site_l = 1, i = 1, same = 0: -1/2*t\n"
+        "# site_k = 1, j = 0, same = 1: 1/2*u*t\n"
+        "# site_k = 1, j = 1, same = 1: -1/2*u*t\n"
+        "# site_k = 1, j = 2, same = 1: 1/2\n"
+        "# site_k = 1, j = 3, same = 1: -1/2\n"
+    )

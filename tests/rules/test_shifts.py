@@ -225,7 +225,7 @@ def test_the_family_has_all_terms_of_riesz() -> None:
     assert parse(str(family)) == family.program
     assert family.most_terms is None
     observable = parse_observable("Z[r] + X[r]*X[q]")
-    total = sum(weighted(family.at(1, j), family.weights, observable, x) for j in range(-cut, cut))
+    total = sum(weighted(family.at(1, j), family, observable, x) for j in range(-cut, cut))
     exact = float(expectation(program, observable).grad(x)[0])
     assert 1e-9 < abs(total - exact) <= 2 * 2 * 1 / (math.pi**2 * cut) * 2
     assert "# site = 1, any integer j: " in str(made)

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from qdiff.errors import QdiffError
+from qdiff.errors import ParameterError, QdiffError
+from qdiff.lang.expr import Counter, Parameter
 from qdiff.lang.text.parser import parse
-from qdiff.lang.tree import Block, Program, Skip
+from qdiff.lang.tree import Block, Compare, If, Program, Skip
 from qdiff.rules.additive import additive
 from qdiff.rules.derivative import differentiate
 from qdiff.rules.finding import Finder
@@ -35,6 +36,27 @@ def test_a_rule_that_does_not_apply_somewhere(wrt: str) -> None:
     assert str(error.value) == f"T{WHY}"
 
 
+def test_a_part_of_a_gate_that_a_rule_does_not_apply_to() -> None:
+    program = parse("qubit: q para: t, u Ry(t)[q]; U(t, t, u)[q]")
+    with pytest.raises(QdiffError) as error:
+        differentiate(program, "t", "hadamard")
+    message, *_ = str(error.value).split("\n")
+    assert message.endswith(
+        "the rule `hadamard` does not apply to `P`: its generator does not square to the identity. Rules "
+        "that do: two-term, four-term-paper, equidistant, least-l1, riesz, commutator. `P` is a part of "
+        "`U(t, t, u)[q]`."
+    )
+
+
+def test_a_compared_parameter_of_a_program_without_a_text() -> None:
+    program = parse("qubit: q para: t, n count: c\nif c < n then Ry(t)[q] fi")
+    with pytest.raises(ParameterError, match=r"^`n` occurs in a comparison \(line 2\), where the objective"):
+        differentiate(program, "n")
+    bare = replace(program, body=(If(Compare(Counter("c"), "<", Parameter("n")), program.body[0].then),))
+    with pytest.raises(ParameterError, match=r"^`n` occurs in a comparison, where the objective may jump"):
+        differentiate(bare, "n")
+
+
 def test_no_rule_for_a_gate_of_an_additive_derivative() -> None:
     text = "qubit: q, r para: t\ngate G(a)[x, y] = exp(-i a/2 * (X Z + 0.00000000002*Z Y))\nG(t)[q, r]"
     with pytest.raises(QdiffError, match=r"^walk\.qprog:3:1: the rule `shift` does not apply to `G`: "):
@@ -48,7 +70,9 @@ def test_a_parameter_that_cancels_occurs_nowhere() -> None:
     for angle in ("t - t", "0*t + 1", "sin(t)^2 + cos(t)^2", "1"):
         nowhere = differentiate(parse(f"qubit: q para: t Ry({angle})[q]"), "t")
         assert (nowhere.sites, nowhere.terms) == ((), ())
-        assert str(nowhere) == "# d/dt by shift: exactly zero, no angle or probability depends on t\n"
+        assert str(nowhere) == (
+            "# d/dt by shift: exactly zero, no angle or probability depends on t\nqubit: q\npara: t\nabort\n"
+        )
 
 
 def removed(program: Program, sites: tuple[Site, ...], numbers: set[int]) -> Program:

@@ -1,4 +1,4 @@
-"""The census of a program: branches, gates and stores by hand."""
+"""The census of a program: branches, gates and meeting points by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 import pytest
 
 from qdiff.lang.text.parser import parse
-from qdiff.sim.census import UNKNOWN_PASSES, UNKNOWN_VALUES, Census, size_of
+from qdiff.sim.census import UNKNOWN_PASSES, Census, size_of
+from qdiff.sim.reachable import UNKNOWN_VALUES
 
 
 def census(body: str) -> Census:
@@ -53,49 +54,20 @@ def test_branches_of_random_loops_are_unknown(body: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "stores"),
+    ("body", "points", "vertices"),
     [
-        ("Ry(t)[q]; c := 1; c := 2", 1),
-        ("c := M[q, r]; k := M[s]", 8),
-        ("c := M[q]; c := M[r]; H[q]", 2),
-        ("if M[q] = 1 then c++ fi", 2),
-        ("while{9} M[q] = 1 do c++ od", 9),
-        ("while M[q] = 1 do c++ od", UNKNOWN_VALUES),
-        ("while M[q] = 1 do if flip(0.5) then k := M[r] fi od", 2),
+        ("Ry(t)[q]; c := 1; c := 2", 2, 2),  # the start and the end
+        ("c := M[q, r]; k := M[s]", 4, 1 + 8),
+        ("c := M[q]; c := M[r]; H[q]", 4, 1 + 2),
+        ("if M[q] = 1 then c++ fi", 3, 1 + 2),
+        ("while{9} M[q] = 1 do c++ od", 2 + 9, 11 * 9),  # no more stores than branches at any point
+        ("while M[q] = 1 do c++ od", 3, 2 * UNKNOWN_VALUES),  # the start is the head of the loop
+        ("while M[q] = 1 do if flip(0.5) then k := M[r] fi od", 5, 2 + 2),
     ],
 )
-def test_stores(body: str, stores: float) -> None:
-    assert size_of(parse(f"qubit: q, r, s para: t count: c, k {body}")).stores == stores
-
-
-@pytest.mark.parametrize(
-    ("body", "random"),
-    [
-        ("Ry(t)[q];\nc := 1;\nwhile c < 3 do c++ od", ""),
-        ("H[q];\nq := |0>", "a reset (line 2)"),
-        ("H[q];\nif c = 0 and\nflip(0.5) then X[q] fi", "a flip (line 3)"),
-        ("while not M[q] = 1 do H[q] od", "a measurement (line 1)"),
-        ("c := M[q]", "a measurement (line 1)"),
-        ("H[q];\ndephase(t)[q]; q := |0>", "the channel `dephase` (line 2)"),
-        ("if c = 0 then\n case M[q] of 0: skip esac fi", "a measurement (line 2)"),
-    ],
-)
-def test_what_is_random(body: str, random: str) -> None:
-    assert size_of(parse(f"qubit: q para: t count: c {body}")).random == random
-
-
-@pytest.mark.parametrize(
-    ("body", "inseparable"),
-    [
-        ("dephase(t)[q]; depolarize(t)[q]", ""),
-        (
-            "dephase(t)[q];\nif c < 1 then damp(0.1)[q] fi",
-            "the channel `damp` (line 2), which is no mixture of gates and resets",
-        ),
-    ],
-)
-def test_what_is_inseparable(body: str, inseparable: str) -> None:
-    assert size_of(parse(f"qubit: q para: t count: c {body}")).inseparable == inseparable
+def test_vertices(body: str, points: float, vertices: float) -> None:
+    found = size_of(parse(f"qubit: q, r, s para: t count: c, k {body}"))
+    assert (found.points, found.vertices) == (points, vertices)
 
 
 def test_deep_and_long_programs_are_no_limit() -> None:

@@ -18,11 +18,11 @@ from qdiff.lang.parameters import resolve
 from qdiff.lang.text.observable_text import parse_observable
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
-from qdiff.sim.census import what_is_inseparable, what_is_random
 from qdiff.sim.exact import Curvature, ExactEngine
 from qdiff.sim.hybrid.engine import HybridEngine
 from qdiff.sim.pure.branching import BranchingEngine
 from qdiff.sim.pure.static import PureStateEngine
+from qdiff.sim.randomness import what_is_inseparable, what_is_random
 
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "reference" / "cases.json").read_text(encoding="utf-8")

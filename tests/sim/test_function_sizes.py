@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qdiff.lang.text.observable_text import parse_observable
-from qdiff.sim.function_sizes import magnitude, most_of, rounding
+from qdiff.sim.function_sizes import largest_value, magnitude, rounding
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from qdiff.sim.function_sizes import magnitude, most_of, rounding
 )
 def test_a_bound_for_all_stores(text: str, expected: float) -> None:
     (term,) = parse_observable(text).terms
-    assert most_of(term.functions) == pytest.approx(expected)
+    assert largest_value(term.functions) == pytest.approx(expected)
 
 
 def test_the_magnitude_looks_past_selections() -> None:

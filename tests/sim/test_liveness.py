@@ -70,11 +70,10 @@ def test_the_equations_hold_at_every_instruction(case: tuple[Program, Observable
 def check_equations(flow: Flow, live: dict[int, frozenset[int]], at_end: frozenset[int]) -> None:
     assert live[END] == at_end
     assert live[ABORT] == frozenset()
-    index = {name: i for i, name in enumerate(flow.counters)}
     for point, instruction in enumerate(flow.instructions):
         after = frozenset().union(*(live[t] for t in successors(instruction)))
         if isinstance(instruction, Set):
-            read = {index[name] for name in instruction.value.counters()}
+            read = {flow.index[name] for name in instruction.value.counters()}
             assert live[point] == (after - {instruction.counter}) | read
         elif point not in (END, ABORT):
             written = {instruction.counter} if hasattr(instruction, "counter") else set()

@@ -31,7 +31,7 @@ FIXED = {"H": 1, "CNOT": 2}
 NOTHING: dict[str, type[tree.Skip] | type[tree.Abort]] = {"skip": tree.Skip, "abort": tree.Abort}
 APPLIED = (*FIXED, *ROTATIONS, *GADGETS, *NOTHING)
 
-_NUMBERED = re.compile(r"[qt](0|[1-9][0-9]*)")
+_NUMBERED = re.compile(r"[qt][1-9][0-9]*")
 _KIND = {"q": "qubit", "t": "parameter"}
 
 
@@ -173,8 +173,8 @@ def _named(letter: str, name: Name) -> str:
     if _NUMBERED.fullmatch(name.text):
         raise Fault(f"expected a {kind}, found the {_KIND[name.text[0]]} `{name.text}`.", name.pos, hint)
     digits = name.text[1:]
-    if name.text[:1] == letter and digits.isdigit():
-        hint = f"Write `{letter}{digits.lstrip('0') or '0'}`."
+    if name.text[:1] == letter and digits.isdigit() and digits.strip("0"):
+        hint = f"Write `{letter}{digits.lstrip('0')}`."
     raise Fault(f"`{name.text}` is not the name of a {kind}.", name.pos, hint)
 
 

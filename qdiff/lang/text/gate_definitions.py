@@ -73,6 +73,8 @@ def _with_generator(
     generator = _terms({key: 2 * number for key, number in form.items()}, 1, value)
     drift = _terms(form, 0, value)
     if not generator:
+        if any(angles for angles, _ in form):
+            raise Fault(f"the generator, what `{angle.text}` is multiplied with, is zero.", angle.pos)
         raise Fault(f"the angle `{angle.text}` does not occur in the exponent.", angle.pos)
     return GateDeclaration(name, angle.text, names, generator, drift, pos=definition.name.pos)
 

@@ -152,9 +152,8 @@ def assigned(monomial: Monomial, at: int, terms: list[tuple[int, int]], rest: in
 
 def counted_counters(flow: Flow, observables: Iterable[Observable]) -> Counted:
     """Return which counters of a program can be followed as moments for some observables."""
-    index = {name: i for i, name in enumerate(flow.counters)}
-    explicit = read_by_control(flow) | {index[name] for o in observables for name in o.read}
-    explicit |= set(range(len(flow.program.counters), len(flow.counters)))  # the hidden ones
+    explicit = read_by_control(flow) | {flow.index[name] for o in observables for name in o.read}
+    explicit |= set(range(flow.own, len(flow.counters)))  # the hidden ones
     every = assignments(flow)
     looping = _in_loops(flow)
     found: dict[Expr, Affine] = {}
@@ -164,9 +163,9 @@ def counted_counters(flow: Flow, observables: Iterable[Observable]) -> Counted:
         for instruction in every:
             target = instruction.counter
             if target in explicit:
-                refused |= {index[name] for name in instruction.value.counters()} - explicit
+                refused |= {flow.index[name] for name in instruction.value.counters()} - explicit
                 continue
-            form = affine(instruction.value, index, explicit)
+            form = affine(instruction.value, flow.index, explicit)
             multiplies = form is not None and abs(dict(form.coefficients).get(target, 0)) > 1
             if form is None or (multiplies and id(instruction) in looping):
                 refused.add(target)
@@ -179,8 +178,8 @@ def counted_counters(flow: Flow, observables: Iterable[Observable]) -> Counted:
         if not refused:
             break
         explicit |= refused
-    counters = [i for i in range(len(flow.program.counters)) if i not in explicit]
-    asked = {index[name] for o in observables for name in o.counters} - explicit
+    counters = [i for i in range(flow.own) if i not in explicit]
+    asked = {flow.index[name] for o in observables for name in o.counters} - explicit
     needed = closure(flow, asked, every) - explicit
     kept = tuple(i for i in counters if i in needed)
     steps = [

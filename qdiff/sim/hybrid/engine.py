@@ -171,14 +171,13 @@ class HybridEngine:
 
     def state(self, parameters: Parameters) -> dict[Store, Mixture]:
         """Return the final state by store (values of `program.counters`), aborted runs left out."""
-        everything = Tracking((), Counted(), frozenset(range(len(self.program.counters))))
+        everything = Tracking((), Counted(), frozenset(range(self.flow.own)))
         solution = self._solve_tracked(everything, [parameters], (), Work(states=1, columns=1))
-        width = len(self.program.counters)
         found: dict[Store, Mixture] = {}
         for vertex in solution.graph.ends:
             if vertex in solution.states:
                 matrix = decode(solution.states[vertex][0, 0], self.dimension)
-                found[solution.graph.stores[vertex][:width]] = Mixture(matrix=matrix)
+                found[solution.graph.stores[vertex][: self.flow.own]] = Mixture(matrix=matrix)
         return found
 
     def analyze(self, parameters: Parameters, observable: Observable, wrt: Sequence[str]) -> Analysis:
@@ -247,8 +246,9 @@ class HybridEngine:
         return self._trackings[key]
 
     def _new_tracking(self, observables: tuple[Observable, ...], counted: Counted) -> Tracking:
-        names = {name for observable in observables for name in observable.counters}
-        at_end = frozenset(i for i, name in enumerate(self.flow.counters) if name in names)
+        at_end = frozenset(
+            self.flow.index[name] for observable in observables for name in observable.counters
+        )
         return Tracking(observables, counted, at_end - counted.tracked)
 
     def _by_values(self, tracking: Tracking) -> Tracking:

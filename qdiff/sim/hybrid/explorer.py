@@ -87,7 +87,6 @@ class Explorer:
         self.dead = {point: sorted(everything - kept) for point, kept in live.items()}
         self.compared = compared
         self.dimension = 1 << len(flow.program.qubits)
-        self.index = {name: i for i, name in enumerate(flow.counters)}
         self.vertex: dict[tuple[int, Store], int] = {}
         self.points: list[int] = []
         self.stores: list[Store] = []
@@ -303,7 +302,7 @@ class Explorer:
     def _evaluate(self, expr: Expr, store: Store) -> int | float:
         read = self.counters_of.get(id(expr))
         if read is None:
-            read = self.counters_of[id(expr)] = sorted(self.index[name] for name in expr.counters())
+            read = self.counters_of[id(expr)] = sorted(self.flow.index[name] for name in expr.counters())
         key = (id(expr), tuple(store[i] for i in read))
         if key not in self.values:
             counters = {self.flow.counters[i]: store[i] for i in read}

@@ -21,7 +21,7 @@ from qdiff.errors import EvaluationError, listed
 from qdiff.lang.observable import Observable
 from qdiff.sim.exact import Floats
 from qdiff.sim.flow import ChannelBits, Flow
-from qdiff.sim.function_sizes import UNBOUNDED, most_of
+from qdiff.sim.function_sizes import UNBOUNDED, largest_value
 from qdiff.sim.hybrid.checks import Checks
 from qdiff.sim.hybrid.polynomials import Polynomial, polynomial_bound
 from qdiff.sim.hybrid.solution import Solution
@@ -116,7 +116,7 @@ class Outside:
         """Σ |coefficient| sup|functions| of the terms of the observable by their degree in counters."""
         result: dict[int, float] = {}
         for term in self.observable.terms:
-            size = abs(term.coefficient) * most_of(term.functions)
+            size = abs(term.coefficient) * largest_value(term.functions)
             result[term.degree] = result.get(term.degree, 0.0) + size
         return result
 

@@ -32,7 +32,7 @@ from qdiff.lang.running import PROBABILITY_SLACK
 from qdiff.sim.analysis import LoopVisits
 from qdiff.sim.exact import Parameters
 from qdiff.sim.flow import Flow, Toss
-from qdiff.sim.function_sizes import UNBOUNDED, most_of
+from qdiff.sim.function_sizes import UNBOUNDED, largest_value
 from qdiff.sim.pure.numbers import Numbers
 from qdiff.sim.rounding import UNIT, expression_error, gate_error, generator_error, generator_norm
 from qdiff.sim.uniform import uniform_bound
@@ -168,7 +168,7 @@ def see_further(found: Followed, errors: Errors, observable: Observable, largest
         largest: the largest |counter| at any node, followed or not.
     """
     numbers, why = errors.numbers, ""
-    sizes = [abs(term.coefficient) * most_of(term.functions) for term in observable.terms]
+    sizes = [abs(term.coefficient) * largest_value(term.functions) for term in observable.terms]
     if math.isinf(sum(sizes)):
         found.unbounded = found.unproved = UNBOUNDED
         return

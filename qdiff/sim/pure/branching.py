@@ -18,7 +18,6 @@ from qdiff.errors import EvaluationError, ResourceError
 from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Program
 from qdiff.sim.analysis import Analysis
-from qdiff.sim.census import what_is_inseparable
 from qdiff.sim.exact import (
     DEFAULT_MEMORY,
     NEGLIGIBLE_MASS,
@@ -47,6 +46,7 @@ from qdiff.sim.pure.memory import require, state_bytes
 from qdiff.sim.pure.operators import Masks, named
 from qdiff.sim.pure.preparation import Preparation
 from qdiff.sim.pure.sweep import Slopes, Sweep
+from qdiff.sim.randomness import what_is_inseparable
 
 
 class BranchingEngine:
@@ -174,7 +174,7 @@ class BranchingEngine:
 
         def add(node: Node) -> None:
             vector = np.sqrt(node.weight) * (node.psi[0, 0] + 1j * node.psi[0, 1])
-            found.setdefault(node.store[: len(self.program.counters)], []).append(vector)
+            found.setdefault(node.store[: self.flow.own], []).append(vector)
 
         self._follow(parameters, None, (), at_end=add, kept_ends=True)
         return {store: Mixture(vectors=np.array(vectors)) for store, vectors in sorted(found.items())}

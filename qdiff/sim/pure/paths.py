@@ -65,7 +65,6 @@ class Walker:
         self.rows = rows
         self.compared = compared
         self.forgotten = forgotten
-        self.index = {name: i for i, name in enumerate(flow.counters)}
         self.read: dict[int, list[int]] = {}
         self.sums: dict[int, tuple[int, tuple[int, ...]] | None] = {}
         self.values: dict[tuple[int, tuple[int, ...]], int | float] = {}
@@ -140,7 +139,7 @@ class Walker:
             if isinstance(inner, Number) and isinstance(inner.value, int):
                 total += -inner.value if negative else inner.value
             elif isinstance(inner, Counter) and not negative:
-                counters.append(self.index[inner.name])
+                counters.append(self.flow.index[inner.name])
             else:
                 return None
         return total, tuple(counters)
@@ -148,7 +147,7 @@ class Walker:
     def _evaluate_any(self, expr: Expr, store: Store) -> int | float:
         read = self.read.get(id(expr))
         if read is None:
-            read = self.read[id(expr)] = sorted(self.index[name] for name in expr.counters())
+            read = self.read[id(expr)] = sorted(self.flow.index[name] for name in expr.counters())
         key = (id(expr), tuple([store[i] for i in read]))
         if key not in self.values:
             counters = {self.flow.counters[i]: store[i] for i in read}

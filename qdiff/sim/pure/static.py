@@ -21,7 +21,6 @@ from qdiff.errors import EvaluationError
 from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Program
 from qdiff.sim.analysis import Analysis
-from qdiff.sim.census import what_is_random
 from qdiff.sim.exact import DEFAULT_MEMORY, Curvature, Floats, Mixture, Parameters, Store, directional
 from qdiff.sim.flow import Flow
 from qdiff.sim.function_sizes import rounding
@@ -32,6 +31,7 @@ from qdiff.sim.pure.numbers import Numbers
 from qdiff.sim.pure.operators import Masks, named
 from qdiff.sim.pure.paths import Walker
 from qdiff.sim.pure.preparation import Preparation
+from qdiff.sim.randomness import what_is_random
 from qdiff.sim.readings import Rows
 
 
@@ -149,7 +149,7 @@ class PureStateEngine:
             return {}
         self._require(2, line)
         psi = run(line, numbers)[0]
-        store = line.path.store[: len(self.program.counters)]
+        store = line.path.store[: self.flow.own]
         return {store: Mixture(vectors=(psi[0] + 1j * psi[1])[None])}
 
     def analyze(self, parameters: Parameters, observable: Observable, wrt: Sequence[str]) -> Analysis:

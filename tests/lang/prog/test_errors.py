@@ -56,7 +56,10 @@ MESSAGES = [
     ("X(theta)[q1]", "1:3: `theta` is not the name of a parameter. Parameters are t1, t2, …"),
     ("X(t1)[q]", "1:7: `q` is not the name of a qubit. Qubits are q1, q2, …"),
     ("X(t01)[q1]", "1:3: `t01` is not the name of a parameter. Write `t1`."),
-    ("H()[q00]", "1:5: `q00` is not the name of a qubit. Write `q0`."),
+    ("H()[q002]", "1:5: `q002` is not the name of a qubit. Write `q2`."),
+    ("H()[q00]", "1:5: `q00` is not the name of a qubit. Qubits are q1, q2, …"),
+    ("H()[q0]", "1:5: `q0` is not the name of a qubit. Qubits are q1, q2, …"),
+    ("X(t0)[q1]", "1:3: `t0` is not the name of a parameter. Parameters are t1, t2, …"),
     ("X(t1)[q1", "1:9: expected `,` or `]`, but the text ends."),
     # --- Resets
     ("q1 := |1>", "1:7: only `|0>` can be written. A qubit is set to 0."),

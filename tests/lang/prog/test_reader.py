@@ -86,8 +86,8 @@ def test_c_z_is_a_rotation_about_z() -> None:
 
 
 def test_names_are_collected_in_numerical_order() -> None:
-    program = read("X(t10)[q10]; X(t9)[q2]; skip()[q11,q0]; Z(t100)[q2]; C-Y(t2)[q1,q3] # q7 t7")
-    assert program.qubits == ("q0", "q1", "q2", "q3", "q10", "q11")
+    program = read("X(t10)[q10]; X(t9)[q2]; skip()[q11,q4]; Z(t100)[q2]; C-Y(t2)[q1,q3] # q7 t7")
+    assert program.qubits == ("q1", "q2", "q3", "q4", "q10", "q11")
     assert program.parameters == ("t2", "t9", "t10", "t100")
     assert read("H()[q1]").parameters == ()
 

@@ -9,9 +9,9 @@ from random_parts import MIXTURES
 from reference.truth import TooLong
 
 from qdiff.errors import EvaluationError
-from qdiff.sim.census import what_is_random
 from qdiff.sim.pure.branching import BranchingEngine
 from qdiff.sim.pure.static import PureStateEngine
+from qdiff.sim.randomness import what_is_random
 
 
 def survey(programs: int) -> tuple[int, int]:

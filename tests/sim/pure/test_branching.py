@@ -20,13 +20,13 @@ from qdiff.lang.parameters import resolve
 from qdiff.lang.text.observable_text import parse_observable
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
-from qdiff.sim.census import what_is_random
 from qdiff.sim.flow import lower
 from qdiff.sim.hybrid.engine import HybridEngine
 from qdiff.sim.pure.branching import BranchingEngine
 from qdiff.sim.pure.collapse import Collapse
 from qdiff.sim.pure.frontier import Frontier
 from qdiff.sim.pure.static import PureStateEngine
+from qdiff.sim.randomness import what_is_random
 
 Case = tuple[Program, Observable, dict[str, float]]
 TOO_MANY = {"nested_loops"}  # passes of the inner loop multiply with those of the outer one

@@ -1,16 +1,12 @@
-"""Rules that need further qubits: the Hadamard test and the commutator (partial swap).
+"""The commutator rule: a partial swap with ancillas in a mixed state made of the generator's eigenstates.
 
-Hadamard test (Zhu, Hung, Chakrabarti and Wu, 2020), for G² = I: with an ancilla A in |+>, R(a) where
-A = 0 and R(a + π) = -iG R(a) where A = 1, A measured at once in the X basis: the mean of the outcome's
-sign times O is -(i/2)⟨[O, G]⟩, the derivative.
-
-Commutator (Fang, Ying and Wu, 2023): with G/2 = λσ + const, σ a density operator, and S the swap of the
-gate's qubits with ancillas in the state σ,
+With G/2 = λσ + const, σ a density operator, and S the swap of the gate's qubits with ancillas in the state σ,
 
     tr_anc[e^{-iαS} (ρ⊗σ) e^{iαS}] = cos²α ρ + sin²α σ - (i/2) sin 2α [σ, ρ],
 
 so that the difference of α = π/4 and -π/4, times λ, is -i[G/2, ρ]. λ = tr(G/2) - d·min(G/2), or from the
-largest eigenvalue with the opposite sign, whichever is smaller.
+largest eigenvalue with the opposite sign, whichever is smaller. Source: Fang, Ying and Wu, "Differentiable
+quantum programming with unbounded loops" (2023).
 """
 
 from __future__ import annotations
@@ -21,77 +17,15 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.lang.expr import ONE, Counter, Expr, Pi, add, divide, multiply, negate, number
-from qdiff.lang.tree import Assign, Block, Flip, Gate, If, Measure, Reset
+from qdiff.lang.expr import Expr, Pi, divide, negate, number
+from qdiff.lang.tree import Block, Flip, Gate, If, Reset
 from qdiff.rules.primitive import GateKind, Kind, Primitive
 from qdiff.rules.registry import register
-from qdiff.rules.shifts import fraction_or_float
-from qdiff.rules.term import Rule
+from qdiff.rules.shifts import exact
+from qdiff.rules.term import GateRule, gate_of
 from qdiff.rules.workspace import Workspace
 
 LARGEST_SUPPORT = 4  # qubits of a mixed state that is prepared eigenstate by eigenstate
-NO_GATE = "it is no gate"
-VARYING = "its generator depends on the angle"
-
-
-@register
-class Hadamard(Rule):
-    """One term: the gate in a Hadamard test whose outcome multiplies the result of the run."""
-
-    name = "hadamard"
-    summary = "one term with one ancilla, measured at once, for rotations exp(-i a G/2) with G² = I"
-    formula = "dE/da = z·(gate, then gate(π) where an ancilla in |+> is 1), z = ±1 the ancilla's X outcome"
-    details = (
-        "The ancilla is measured at once in the X basis, and its sign multiplies the result of the run. "
-        "For G² = I without controls. L1 = 1, one extra qubit."
-    )
-    source = "Zhu, Hung, Chakrabarti and Wu (2020)"
-
-    def refusal(self, kind: Kind) -> str:
-        if not isinstance(kind, GateKind):
-            return NO_GATE
-        if kind.record.drift is not None:
-            return VARYING
-        if kind.controls:
-            return "it has controls, so that its generator does not square to the identity"
-        # With its phases: the gate at π is -iG only where G has no multiple of the identity.
-        values = np.array([0.5]) if kind.record.pauli else kind.record.spectrum / 2
-        return (
-            ""
-            if np.allclose(np.abs(values), 0.5, rtol=0, atol=1e-12)
-            else "its generator does not square to the identity"
-        )
-
-    def coefficients(self, kind: Kind, argument: Expr) -> tuple[Expr, ...]:
-        return (ONE,)
-
-    def l1(self, kind: Kind) -> float:
-        return 1.0
-
-    def ancillas(self, kind: Kind) -> int:
-        return 1
-
-    @property
-    def signed(self) -> bool:
-        return True
-
-    def blocks(self, primitive: Primitive, kind: Kind, workspace: Workspace) -> tuple[Block, ...]:
-        assert isinstance(primitive, Gate)
-        (ancilla,) = workspace.ancillas(1)
-        hit = workspace.hit
-        minus = Gate(primitive.name, (Pi(),), (ancilla,), primitive.targets)
-        sign = add(ONE, negate(multiply(number(2), Counter(hit))))
-        return (
-            (
-                primitive,
-                Reset(ancilla),
-                _gate("H", ancilla),
-                minus,
-                _gate("H", ancilla),
-                Measure(hit, (ancilla,)),
-                Assign(hit, sign),
-            ),
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +46,8 @@ class _Mixture:
 
 
 @register
-class Commutator(Rule):
-    """Two terms: a partial swap with ancillas in a mixed state made of the generator's eigenstates."""
+class Commutator(GateRule):
+    """Two terms: the partial swap at α = π/4 and -π/4."""
 
     name = "commutator"
     summary = "two terms with as many ancillas as the gate's support, for every generator"
@@ -126,11 +60,7 @@ class Commutator(Rule):
     )
     source = "Fang, Ying and Wu (2023)"
 
-    def refusal(self, kind: Kind) -> str:
-        if not isinstance(kind, GateKind):
-            return NO_GATE
-        if kind.record.drift is not None:
-            return VARYING
+    def needs(self, kind: GateKind) -> str:
         if kind.record.generator is None and not kind.record.pauli:
             return "its generator is not known"
         if support(kind) > LARGEST_SUPPORT:
@@ -138,25 +68,23 @@ class Commutator(Rule):
         return ""
 
     def coefficients(self, kind: Kind, argument: Expr) -> tuple[Expr, ...]:
-        assert isinstance(kind, GateKind)
-        mixture = _mixture(kind)
+        mixture = _mixture(gate_of(kind))
         if not mixture.size:
             return ()  # a phase: nothing depends on the angle
-        size = _exact(mixture.sign * mixture.size)
+        size = exact(mixture.sign * mixture.size)
         return (size, negate(size))
 
     def l1(self, kind: Kind) -> float:
-        assert isinstance(kind, GateKind)
-        return 2 * _mixture(kind).size
+        return 2 * _mixture(gate_of(kind)).size
 
     def ancillas(self, kind: Kind) -> int:
-        assert isinstance(kind, GateKind)
+        kind = gate_of(kind)
         m = support(kind) if _mixture(kind).size else 0
         return m + (m > 1)
 
     def blocks(self, primitive: Primitive, kind: Kind, workspace: Workspace) -> tuple[Block, ...]:
         assert isinstance(primitive, Gate)
-        assert isinstance(kind, GateKind)
+        kind = gate_of(kind)
         mixture = _mixture(kind)
         if not mixture.size:
             return ()
@@ -210,11 +138,11 @@ def _to_z(gate: Gate, kind: GateKind) -> tuple[Block, Block, tuple[str, ...]]:
     for letter, qubit in zip(kind.record.pauli, gate.targets, strict=True):
         before += [_gate("Sdg", qubit)] * (letter == "Y") + [_gate("H", qubit)] * (letter in "XY")
     before += [Gate("X", (), (one,), (other,)) for one, other in pairwise(gate.targets)]
-    after = [replace_inverse(step) for step in reversed(before)]
+    after = [_inverse(step) for step in reversed(before)]
     return tuple(before), tuple(after), gate.targets[-1:]
 
 
-def replace_inverse(gate: Gate) -> Gate:
+def _inverse(gate: Gate) -> Gate:
     """The inverse of one of the gates H, Sdg, CNOT."""
     return _gate("S", *gate.targets) if gate.name == "Sdg" else gate
 
@@ -233,7 +161,7 @@ def _drawn(qubits: tuple[str, ...], weights: NDArray[np.float64]) -> Block:
     flip_it: Block = (_gate("X", last),)
     if zero.sum() == 0:
         return (*flip_it, *_drawn(qubits[:-1], one))
-    chance = Flip(_exact(float(one.sum() / total)))
+    chance = Flip(exact(float(one.sum() / total)))
     if np.allclose(zero / zero.sum(), one / one.sum(), rtol=0, atol=1e-15):
         return (If(chance, flip_it), *_drawn(qubits[:-1], zero))
     return (If(chance, (*flip_it, *_drawn(qubits[:-1], one)), _drawn(qubits[:-1], zero)),)
@@ -260,11 +188,3 @@ def _partial_swap(qubits: tuple[str, ...], ancillas: tuple[str, ...], sign: int)
 
 def _gate(name: str, *targets: str) -> Gate:
     return Gate(name, (), (), targets)
-
-
-def _exact(value: float) -> Expr:
-    found = fraction_or_float(value)
-    if isinstance(found, float):
-        return number(found)
-    top = number(found.numerator)
-    return top if found.denominator == 1 else divide(top, number(found.denominator))
