@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.setup-done
 
-.PHONY: help setup demo test lint types layers wheel bench curves bounds coverage docs format clean
+.PHONY: help setup demo test lint types layers wheel bench bench-shots curves shot-curves bounds coverage docs format clean
 
 help:
 	@echo "make setup     create .venv and install qdiff with its development tools"
@@ -14,7 +14,9 @@ help:
 	@echo "make lint types layers   the checks that CI runs besides"
 	@echo "make wheel     build a wheel and import it from a fresh environment"
 	@echo "make bench     measure the table of benchmarks/README.md"
+	@echo "make bench-shots   the table of shots, beside the simulators that are installed"
 	@echo "make curves    measure and draw docs/images/cost.png (some minutes)"
+	@echo "make shot-curves   measure and draw docs/images/shots.png (some minutes)"
 	@echo "make bounds    hold error bounds against true errors on 2000 random programs"
 	@echo "make coverage  the tests with line coverage"
 	@echo "make docs      write the rules and the table of gates x rules into docs/rules.md"
@@ -50,8 +52,14 @@ wheel: $(SETUP)
 bench: $(SETUP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
 
+bench-shots: $(SETUP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.shots
+
 curves: $(SETUP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.curves
+
+shot-curves: $(SETUP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.shot_curves
 
 bounds: $(SETUP)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m bounds

@@ -13,43 +13,15 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import qdiff as qd
 from benchmarks import workloads
+from benchmarks.figures import Figure, median_quotient, median_seconds
 from benchmarks.workloads import Workload
 from qdiff.lang.parameters import resolve
 from qdiff.sim.hybrid.engine import HybridEngine
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure of the table: what it is, its goal, how it is measured (in the same unit)."""
-
-    name: str
-    unit: str
-    goal: float
-    measure: Callable[[], float]
-
-    def row(self) -> str:
-        """Measure and return the row of the table."""
-        measured = self.measure()
-        verdict = "met" if measured <= self.goal else "MISSED"
-        goal, found = (f"{number:.3g} {self.unit}".rstrip() for number in (self.goal, measured))
-        return f"| {self.name} | {goal} | {found} | {verdict} |"
-
-
-def median_seconds(action: Callable[[], object], repeat: int) -> float:
-    """Return the median time of an action, after one run that is not counted."""
-    action()
-    times = []
-    for _ in range(repeat):
-        begun = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - begun)
-    return statistics.median(times)
 
 
 @dataclass(frozen=True)
@@ -78,19 +50,6 @@ class Timer:
         """Gradient ÷ value, each call beside the other."""
         f, params = self.workload.objective(), self.workload.params
         return median_quotient(lambda: f.value_and_grad(params), lambda: f(params), self.repeat)
-
-
-def median_quotient(action: Callable[[], object], beside: Callable[[], object], repeat: int) -> float:
-    """Return the median of the quotients of two times, taken one after the other."""
-    action(), beside()
-    quotients = []
-    for _ in range(repeat):
-        begun = time.perf_counter()
-        action()
-        between = time.perf_counter()
-        beside()
-        quotients.append((between - begun) / (time.perf_counter() - between))
-    return statistics.median(quotients)
 
 
 def exact_figures(repeat: int) -> Iterator[Figure]:
@@ -145,11 +104,11 @@ def quotient_figures(repeat: int) -> Iterator[Figure]:
 
 
 MEMORY = """
-import resource
 from benchmarks import workloads
+from benchmarks.peers.serve import peak_mib
 workload = workloads.{call}
 workload.objective().value_and_grad(workload.params)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+print(peak_mib() / 2**10)
 """
 
 

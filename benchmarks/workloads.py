@@ -57,17 +57,18 @@ def seeded_loop(
     parameters: int = 20,
     radius: float = 0.99,
     fresh: int = 1,
+    measured: int = 1,
     seed: int = 1,
 ) -> Workload:
     """A loop whose body entangles all qubits; it goes on with probability `radius` after each pass.
 
     At least `ROTATIONS` of its gates are rotations, by numbers where there are fewer parameters.
 
-    The guard is the first qubit. It takes part in the body, then is reset and turned so that it reads
-    1 with probability 1 - radius: the spectral radius of the loop is `radius` exactly. It starts
-    turned the same way. The body ends by resetting the first `fresh` qubits, the guard among them:
-    the fewer, the more of a pass is remembered by the next one, and the closer to `radius` is the
-    second eigenvalue of the loop, which limits every iterative solver.
+    The guard measures the first `measured` qubits. They take part in the body, then are reset and
+    turned so that all read 0 with probability `radius`: it is the spectral radius of the loop exactly.
+    They start turned the same way. The body ends by resetting the first `fresh` qubits, the guard
+    among them: the fewer, the more of a pass is remembered by the next one, and the closer to `radius`
+    is the second eigenvalue of the loop, which limits every iterative solver.
     """
     rng = np.random.default_rng(seed)
     rotations = max(parameters, min(gates, ROTATIONS))
@@ -88,16 +89,20 @@ def seeded_loop(
             )
         else:
             body.append(f"{rng.choice(['CNOT', 'CZ'])}[q[{first}], q[{second}]]")
-    turn = f"Ry({2 * math.asin(math.sqrt(1 - radius))!r})[q[0]]"
+    half = math.asin(math.sqrt(1 - radius ** (1 / measured)))
+    turn = "; ".join(f"Ry({2 * half!r})[q[{i}]]" for i in range(measured))
+    guard = ", ".join(f"q[{i}]" for i in range(measured))
     text = (
         f"qubit: q[{qubits}]\npara: w[{parameters}]\n"
-        f"{turn};\nwhile M[q[0]] = 0 do\n    {'; '.join(body)};\n"
+        f"{turn};\nwhile M[{guard}] = 0 do\n    {'; '.join(body)};\n"
         f"    for i in 0..{fresh - 1} do q[i] := |0> od; {turn}\nod\n"
     )
     params = {"w": rng.uniform(-math.pi, math.pi, parameters)}
     bonds = [f"Z[q[{i}]]*Z[q[{i + 1}]]" for i in range(1, qubits - 1)]
     observable = " + ".join([*bonds, "0.5*X[q[1]]"])
     name = f"seeded loop, {qubits} qubits ({fresh} reset each pass), radius {radius}"
+    if measured > 1:
+        name += f", {measured} of them measured"
     return Workload(name, qd.parse(text), params, observable)
 
 

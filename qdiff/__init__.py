@@ -15,8 +15,10 @@ from qdiff.estimators.estimate import Estimate
 from qdiff.final_state import HybridState, state
 from qdiff.gradient_check import GradientCheck, check_grad
 from qdiff.landscapes import Landscape, landscape
+from qdiff.lang import noise
 from qdiff.lang.gates_from_matrices import GivenGate, gate
 from qdiff.lang.load import load
+from qdiff.lang.noise.model import NoiseModel
 from qdiff.lang.observable import P0, P1, Observable, X, Y, Z, count
 from qdiff.lang.observable_input import observable
 from qdiff.lang.text.parser import parse
@@ -47,6 +49,7 @@ __all__ = [
     "GradientDescent",
     "HybridState",
     "Landscape",
+    "NoiseModel",
     "Objective",
     "Observable",
     "Program",
@@ -69,6 +72,7 @@ __all__ = [
     "load",
     "maximize",
     "minimize",
+    "noise",
     "observable",
     "parse",
     "plot",

@@ -41,8 +41,8 @@ def derivative_bounds(f: Objective, params: object = None, wrt: object = None) -
     if not isinstance(f, Objective) or not isinstance(f.quantity, Mean):
         raise ParameterError(f"The bounds are of the expectation of one observable, such as f[0]; got {f!r}.")
     values = resolve(f.program, params)
-    engine = _counting(f)
-    return {name: bounds_by(engine, values, f.observable, name) for name in f.differentiated(wrt)}
+    engine, [observable] = _counting(f), f.chain.observables
+    return {name: bounds_by(engine, values, observable, name) for name in f.differentiated(wrt)}
 
 
 def _counting(f: Objective) -> CountsOccurrences:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +14,9 @@ from reference.interpreter import run
 from qdiff.errors import BackendError, ParameterError, QdiffError, ResourceError
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
-from qdiff.sampling import sample
+from qdiff.sampling import Samples, sample
+from qdiff.sim.machine.backend import TrajectoryBackend
 from qdiff.sim.protocol import Job, Outcomes, Prepared, Readout
-from qdiff.sim.trajectory import TrajectoryBackend
 
 LOOP = parse(
     "qubit: q, r[2]\npara: t, w[2]\ncount: c, d\n"
@@ -46,6 +48,8 @@ def test_what_samples_hold() -> None:
     assert sum(samples.counts.values()) == 300 - samples.aborted
     assert list(samples.counts) == sorted(samples.counts)
     assert set(samples.counters) == {"c", "d"}
+    values, numbers = np.unique(samples.counters["c"][finished], return_counts=True)
+    assert samples.counter_counts["c"] == dict(zip(values.tolist(), numbers.tolist(), strict=True))
     assert samples.counters["c"].dtype == np.int64
     assert np.array_equal(
         samples.counters["d"][finished], (samples.bits[:, 2] + 2 * samples.bits[:, 1])[finished]
@@ -108,11 +112,60 @@ def test_backends() -> None:
     program = parse("qubit: q\ncount: c\nskip")
     samples = sample(program, shots=5, seed=3, backend=Merged())
     assert samples.counts == {"1": 3}
-    assert samples.aborted_mask.tolist() == [False] * 3 + [True] * 2
-    assert samples.counters["c"].tolist() == [5, 5, 5, 6, 6]
+    assert (samples.shots, samples.aborted, samples.cut) == (5, 2, 0)
+    assert samples.counter_counts == {"c": {5: 3}}
     assert sample(program, shots=5, seed=3, backend="trajectory").counts == {"0": 5}
     with pytest.raises(BackendError, match="There is no backend `aer`"):
         sample(program, shots=5, backend="aer")
+
+
+@pytest.mark.parametrize("name", ["bits", "counters", "aborted_mask", "cut_mask"])
+def test_merged_shots_have_no_values_of_their_own(name: str) -> None:
+    samples = sample(parse("qubit: q\ncount: c\nskip"), shots=5, seed=3, backend=Merged())
+    with pytest.raises(QdiffError) as caught:
+        getattr(samples, name)
+    assert str(caught.value) == (
+        f"`{name}` has a value for each shot, but these 5 shots were merged: they are 2 unique rows "
+        "with counts. "
+        'Use counts, counter_counts or outcomes, or sample with backend="trajectory".'
+    )
+
+
+def test_merged_shots_in_any_number() -> None:
+    samples = sample(LOOP, PARAMS, shots=10**9, seed=3, backend="merged")
+    few = sample(LOOP, PARAMS, shots=10**4, seed=3)
+    assert samples.shots == 10**9
+    assert sum(samples.counts.values()) == 10**9 - samples.aborted
+    assert set(samples.counts) == set(few.counts)
+    assert {c: list(n) for c, n in samples.counter_counts.items()} == {
+        c: list(n) for c, n in few.counter_counts.items()
+    }
+    assert samples.note == ""
+
+
+def test_a_note_is_shown() -> None:
+    outcomes = sample(LOOP, PARAMS, shots=2, seed=3, backend=TrajectoryBackend(step_limit=1)).outcomes
+    samples = Samples(LOOP.qubits, LOOP.counters, replace(outcomes, note="by hand"))
+    assert repr(samples) == "Samples(; 2 shots, seed 3, 2 cut at the step limit, by hand)"
+
+
+def test_threads_change_no_result() -> None:
+    expected = sample(LOOP, PARAMS, shots=300, seed=5, threads=1)
+    found = sample(LOOP, PARAMS, shots=300, seed=5, backend="trajectory")
+    assert np.array_equal(found.bits, expected.bits)
+    cores = len(os.sched_getaffinity(0))
+    for threads in (0, -1, cores + 1, 1.5, "2"):
+        with pytest.raises(QdiffError) as caught:
+            sample(LOOP, PARAMS, shots=3, threads=threads)  # type: ignore[arg-type]
+        assert str(caught.value) == (
+            f"The number of threads is an integer from 1 to the {cores} cores here, got {threads!r}."
+        )
+    with pytest.raises(QdiffError) as caught:
+        sample(LOOP, PARAMS, shots=3, threads=1, backend="merged")
+    assert str(caught.value) == (
+        "`threads` is an option of the trajectory sampler, not of backend `merged`: build the backend with "
+        "the threads that it is to use."
+    )
 
 
 def test_refusals() -> None:

@@ -148,16 +148,28 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         "--format",
         default="text",
         metavar="FORMAT",
-        help="what to print (default: text, the canonical program)",
+        help="what to print: text, the canonical program (default); plan, what the shot machine does",
     )
     for name in ("run", "value", "grad", "train"):
         _add_parameters(commands[name], observed=name != "run")
+    for name in ("show", "run", "value", "grad", "train"):
+        commands[name].add_argument(
+            "--noise",
+            metavar="NOISE",
+            help="a noise model (JSON, as qd.NoiseModel prints it): the program is made noisy with it",
+        )
     _add_shots(commands["run"], default=1000, shots="number of runs (default: 1000)")
     _add_shots(commands["value"], default=None, shots="estimate from this many runs instead of exactly")
     for name in ("run", "value"):
         commands[name].add_argument(
             "--backend", metavar="B", help="what runs the shots (default: trajectory, the own simulator)"
         )
+    commands["run"].add_argument(
+        "--threads",
+        type=whole_number("--threads"),
+        metavar="N",
+        help="how many threads run the shots (default: one for each core); they change no result",
+    )
     for name in ("value", "grad"):
         commands[name].add_argument(
             "--engine",

@@ -17,10 +17,8 @@ from qdiff.errors import QdiffError, listed
 from qdiff.lang.load import load
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from qdiff.gradient_check import GradientCheck
+    from qdiff.lang.noise.model import NoiseModel
     from qdiff.lang.tree import Program
     from qdiff.objective import Objective
     from qdiff.sampling import Samples
@@ -52,9 +50,15 @@ def check(arguments: Namespace) -> Report:
 def show(arguments: Namespace) -> Report:
     """Print a program in one of the registered formats."""
     from qdiff.lang.formats import writers
+    from qdiff.sim.machine.listing import PLAN, program_listing  # adds the format `plan`
 
     write = writers.find(arguments.format)
-    text = write(load(arguments.file))
+    program, noise = load(arguments.file), noise_of(arguments)
+    shown = program if noise is None else noise.apply(program)
+    if arguments.format == PLAN:
+        plan = program_listing(shown)
+        return Report(str(plan), {"format": PLAN, **plan.data})
+    text = write(shown)
     return Report(text, {"format": arguments.format, "text": text})
 
 
@@ -62,11 +66,19 @@ def run(arguments: Namespace) -> Report:
     """Run a program shot by shot."""
     from qdiff.sampling import sample
 
-    program = load(arguments.file)
-    values = parameter_values(program, arguments.parameters)
-    samples = sample(program, values, shots=arguments.shots, seed=arguments.seed, backend=arguments.backend)
-    finished = ~(samples.aborted_mask | samples.cut_mask)
-    counters = {name: _summary(column[finished]) for name, column in samples.counters.items()}
+    program, noise = load(arguments.file), noise_of(arguments)
+    noisy = program if noise is None else noise.apply(program)
+    values = parameter_values(noisy, arguments.parameters)
+    samples = sample(
+        program,
+        values,
+        shots=arguments.shots,
+        seed=arguments.seed,
+        backend=arguments.backend,
+        noise=noise,
+        threads=arguments.threads,
+    )
+    counters = {name: _summary(numbers) for name, numbers in samples.counter_counts.items()}
     data = {
         "shots": samples.shots,
         "seed": samples.seed,
@@ -76,6 +88,8 @@ def run(arguments: Namespace) -> Report:
         "aborted": samples.aborted,
         "cut": samples.cut,
     }
+    if samples.note:
+        data["note"] = samples.note
     return Report(_samples_text(samples, counters), data)
 
 
@@ -91,7 +105,7 @@ def value(arguments: Namespace) -> Report:
                 raise UsageError(f"--{option} belongs to exact values: leave out --shots.")
     program = load(arguments.file)
     objective = expectation_of(program, arguments)
-    values = parameter_values(program, arguments.parameters)
+    values = parameter_values(objective.program, arguments.parameters)
     if arguments.shots is not None:
         return _estimated(objective, values, arguments)
     return _exact(objective, values, arguments.analyze)
@@ -101,7 +115,7 @@ def grad(arguments: Namespace) -> Report:
     """The exact derivatives of an expectation value."""
     program = load(arguments.file)
     objective = expectation_of(program, arguments)
-    values = parameter_values(program, arguments.parameters)
+    values = parameter_values(objective.program, arguments.parameters)
     wanted = objective.differentiated(arguments.wrt)
     names = list(wanted) or None  # no names at all are those of a program without trainable ones
     found, derivatives = objective.value_and_grad(values, names)
@@ -184,8 +198,20 @@ def expectation_of(program: Program, arguments: Namespace) -> Objective:
     """Return the expectation of the observable of a command line."""
     from qdiff.objective import expectation
 
-    found: Objective = expectation(program, arguments.observable, engine=getattr(arguments, "engine", None))
+    found: Objective = expectation(
+        program,
+        arguments.observable,
+        engine=getattr(arguments, "engine", None),
+        noise=noise_of(arguments),
+    )
     return found
+
+
+def noise_of(arguments: Namespace) -> NoiseModel | None:
+    """Return the noise model of a command line, None where it has none."""
+    from qdiff.lang.noise.model import NoiseModel
+
+    return None if arguments.noise is None else NoiseModel.load(arguments.noise)
 
 
 def _exact(objective: Objective, values: Mapping[str, object], analyze: bool) -> Report:
@@ -240,14 +266,12 @@ def _estimated(objective: Objective, values: Mapping[str, object], arguments: Na
 # --- run ----------------------------------------------------------------------------------------
 
 
-def _summary(column: NDArray[np.int64]) -> dict[str, Any]:
+def _summary(numbers: Mapping[int, int]) -> dict[str, Any]:
     """Mean of a counter over the runs that came to their end, and how many ended with each value."""
-    import numpy as np
-
-    values, numbers = np.unique(column, return_counts=True)
+    total = sum(value * number for value, number in numbers.items())
     return {
-        "mean": float(column.mean()) if len(column) else None,
-        "values": dict(zip(map(str, values.tolist()), numbers.tolist(), strict=True)),
+        "mean": total / sum(numbers.values()) if numbers else None,
+        "values": {str(value): number for value, number in numbers.items()},
     }
 
 
@@ -257,6 +281,8 @@ def _samples_text(samples: Samples, counters: Mapping[str, Mapping[str, Any]]) -
         lines.append(f"  {samples.aborted} aborted")
     if samples.cut:
         lines.append(f"  {samples.cut} cut at the step limit: what they would have given is unknown")
+    if samples.note:
+        lines.append(f"  {samples.note}")
     if samples.counts:
         lines.append(f"counts ({', '.join(reversed(samples.qubits))})")
         shown = sorted(samples.counts.items(), key=lambda pair: (-pair[1], pair[0]))

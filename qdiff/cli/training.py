@@ -34,7 +34,7 @@ def train(arguments: Namespace) -> Report:
     optimizer = make_optimizer(arguments.optimizer, **settings)
     program = load(arguments.file)
     objective = expectation_of(program, arguments)
-    values = parameter_values(program, arguments.parameters)
+    values = parameter_values(objective.program, arguments.parameters)
     # What the start refuses must not leave a log behind.
     objective.value_and_grad(values, arguments.wrt)
     search = minimize if arguments.direction == "minimize" else maximize

@@ -27,6 +27,7 @@ from qdiff.errors import EvaluationError, QdiffError
 from qdiff.estimators.estimate import Estimate
 from qdiff.estimators.functions import FunctionValues
 from qdiff.estimators.groups import qubitwise_groups
+from qdiff.lang.noise.readout import ReadoutErrors
 from qdiff.lang.observable import Observable, Term
 from qdiff.lang.observable_input import check_observable
 from qdiff.lang.tree import Program
@@ -48,6 +49,8 @@ def estimate_expectation(
     params: Mapping[str, float],
     shots: int,
     seed: int | None = None,
+    *,
+    readout_errors: ReadoutErrors | None = None,
 ) -> Estimate:
     """Estimate the expectation value of an observable from shots.
 
@@ -56,6 +59,7 @@ def estimate_expectation(
         shots: shared by the groups in proportion to Σ|coefficient| (constants left out), at least two
             each.
         seed: None draws one; group g runs with a seed derived from it and g.
+        readout_errors: with which the qubits are read at the end; they are simulated, not averaged.
 
     Returns:
         An unbiased `Estimate`, or one with bias_bound inf if runs were cut.
@@ -71,12 +75,16 @@ def estimate_expectation(
     seed = checked_seed(seed)
     shares = _shares(groups, checked_shots(shots))
     readouts = [_readout(group) for group in groups]
-    for readout in readouts:
-        require(backend, program, readout)
+    programs = [program] * len(groups)
+    if readout_errors:
+        programs = [readout_errors.read(program, r.qubits, r.bases) for r in readouts]
+        readouts = [Readout(r.qubits) for r in readouts]
+    for run, readout in zip(programs, readouts, strict=True):
+        require(backend, run, readout)
     outcomes = backend.run(
         [
-            Job(backend.prepare(program, readout), params, share, derived_seed(seed, g))
-            for g, (readout, share) in enumerate(zip(readouts, shares, strict=True))
+            Job(backend.prepare(run, readout), params, share, derived_seed(seed, g))
+            for g, (run, readout, share) in enumerate(zip(programs, readouts, shares, strict=True))
         ]
     )
     parts = [

@@ -9,6 +9,7 @@ from typing import assert_never
 from qdiff.errors import ParameterError
 from qdiff.lang import expr as ex
 from qdiff.lang import tree
+from qdiff.lang.conditions import Leaf, rebuilt
 from qdiff.lang.expr import Expr
 from qdiff.lang.parameter_values import Collected, described
 from qdiff.lang.rebuild import rebuild
@@ -108,36 +109,18 @@ class _Binder:
         return tuple(out)
 
     def condition(self, condition: tree.Condition) -> tree.Condition:
-        """The condition with numbers; no recursion."""
-        done: list[tree.Condition] = []
-        pending: list[tuple[tree.Condition, bool]] = [(condition, False)]
-        while pending:
-            part, ready = pending.pop()
-            match part:
-                case tree.Measured():
-                    done.append(part)
-                case tree.Flip(probability=probability):
-                    done.append(tree.Flip(self.expression(probability), pos=part.pos))
-                case tree.Compare(left=left, operator=operator, right=right):
-                    done.append(
-                        tree.Compare(self.expression(left), operator, self.expression(right), pos=part.pos)
-                    )
-                case tree.Not(operand=operand):
-                    if ready:
-                        done.append(tree.Not(done.pop(), pos=part.pos))
-                    else:
-                        pending += ((part, True), (operand, False))
-                case tree.And(parts=parts) | tree.Or(parts=parts):
-                    if ready:
-                        joined = tuple(done[-len(parts) :])
-                        del done[-len(parts) :]
-                        done.append(replace(part, parts=joined))
-                    else:
-                        pending.append((part, True))
-                        pending.extend((inner, False) for inner in reversed(parts))
-                case _:
-                    assert_never(part)
-        return done[0]
+        return rebuilt(condition, self._leaf)
+
+    def _leaf(self, part: Leaf) -> tree.Condition:
+        match part:
+            case tree.Measured():
+                return part
+            case tree.Flip(probability=probability):
+                return tree.Flip(self.expression(probability), pos=part.pos)
+            case tree.Compare(left=left, operator=operator, right=right):
+                return tree.Compare(self.expression(left), operator, self.expression(right), pos=part.pos)
+            case _:
+                assert_never(part)
 
     def expression(self, expression: Expr) -> Expr:
         return expression.fold(self._bound)

@@ -41,7 +41,7 @@ class ChannelRecord:
         moved: M, (2, 2): column b says where the population of |b> goes.
         coherences: c(p), c'(p), c''(p), as functions of 1 - p (...) in [0, 1], which is exact where p is
             close to 1; inf where it does not exist.
-        operators: p (...) → Kraus operators (..., K, 2, 2).
+        operators: p (...) → Kraus operators (..., K, 2, 2). slopes: p → their derivatives, alike.
         mixture: whether c is affine in p; then every later derivative by p is 0.
     """
 
@@ -50,6 +50,7 @@ class ChannelRecord:
     moved: NDArray[np.float64]
     coherences: tuple[Callable[[Numbers], Numbers], ...]
     operators: Callable[[NDArray[np.float64]], Matrix]
+    slopes: Callable[[NDArray[np.float64]], Matrix]
     mixture: bool
 
     @property
@@ -60,6 +61,11 @@ class ChannelRecord:
     def kraus(self, p: float | NDArray[np.float64]) -> Matrix:
         """Return the Kraus operators for probabilities (...) in [0, 1], complex (..., K, 2, 2)."""
         return self.operators(np.asarray(p, dtype=float))
+
+    def kraus_slopes(self, p: float | NDArray[np.float64]) -> Matrix:
+        """Return dK/dp of the Kraus operators, complex (..., K, 2, 2); not finite where it does not exist."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.slopes(np.asarray(p, dtype=float))
 
     def factors(self, p: Numbers, order: int = 0) -> Factors:
         """Return what populations and coherence are multiplied with, or its derivatives by p.
@@ -171,10 +177,24 @@ def _weighted(*pairs: tuple[NDArray[np.float64], Matrix]) -> Matrix:
     return np.stack([np.sqrt(weight)[..., None, None] * operator for weight, operator in pairs], axis=-3)
 
 
+def _weighted_slopes(*parts: tuple[NDArray[np.float64], float, Matrix]) -> Matrix:
+    """d√w K for weights w with slopes w' and operators K, w'/(2√w) K: (..., parts, 2, 2)."""
+    return np.stack(
+        [(slope / (2 * np.sqrt(weight)))[..., None, None] * operator for weight, slope, operator in parts],
+        axis=-3,
+    )
+
+
 def _damping(p: NDArray[np.float64]) -> Matrix:
     kept = np.broadcast_to(np.diag([1.0 + 0j, 0.0]), (*p.shape, 2, 2)).copy()
     kept[..., 1, 1] = np.sqrt(1 - p)
     return np.stack([kept, np.sqrt(p)[..., None, None] * LOWERED], axis=-3)
+
+
+def _damping_slopes(p: NDArray[np.float64]) -> Matrix:
+    kept = np.zeros((*p.shape, 2, 2), dtype=complex)
+    kept[..., 1, 1] = -0.5 / np.sqrt(1 - p)
+    return np.stack([kept, (0.5 / np.sqrt(p))[..., None, None] * LOWERED], axis=-3)
 
 
 register_channel(
@@ -184,6 +204,7 @@ register_channel(
         moved=np.zeros((2, 2)),
         coherences=(lambda kept: 2 * kept - 1, lambda kept: np.full_like(kept, -2), np.zeros_like),
         operators=lambda p: _weighted((1 - p, PAULI["I"]), (p, PAULI["Z"])),
+        slopes=lambda p: _weighted_slopes((1 - p, -1, PAULI["I"]), (p, 1, PAULI["Z"])),
         mixture=True,
     )
 )
@@ -195,6 +216,9 @@ register_channel(
         coherences=(lambda kept: kept, lambda kept: np.full_like(kept, -1), np.zeros_like),
         operators=lambda p: _weighted(
             (1 - 3 * p / 4, PAULI["I"]), (p / 4, PAULI["X"]), (p / 4, PAULI["Y"]), (p / 4, PAULI["Z"])
+        ),
+        slopes=lambda p: _weighted_slopes(
+            (1 - 3 * p / 4, -0.75, PAULI["I"]), *((p / 4, 0.25, PAULI[letter]) for letter in "XYZ")
         ),
         mixture=True,
     )
@@ -210,6 +234,7 @@ register_channel(
             lambda kept: -0.25 / np.sqrt(kept) ** 3,
         ),
         operators=_damping,
+        slopes=_damping_slopes,
         mixture=False,
     )
 )

@@ -32,8 +32,11 @@ def load(path: str | os.PathLike[str]) -> Program:
     return readers.find(where.suffix.lower())(text, str(where))
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, what: str = "program") -> str:
     """Return the text in a file of at most 5 MB.
+
+    Args:
+        what: it should hold, for messages.
 
     Raises:
         QdiffError: it cannot be read, is empty, binary or too large.
@@ -41,7 +44,7 @@ def read_text(path: Path) -> str:
     shown = str(path)
     try:
         if path.is_dir():
-            raise QdiffError(f"`{shown}` is a directory, not a file with a program.")
+            raise QdiffError(f"`{shown}` is a directory, not a file with a {what}.")
         if path.exists() and not path.is_file():
             raise QdiffError(f"`{shown}` is not a regular file.")
         with path.open("rb") as file:
@@ -52,9 +55,9 @@ def read_text(path: Path) -> str:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise QdiffError(f"`{shown}` cannot be read: {reason}.") from None
     if len(data) > LARGEST_TEXT:
-        raise QdiffError(f"`{shown}` is larger than {LARGEST_TEXT // 1_000_000} MB, the limit for a program.")
+        raise QdiffError(f"`{shown}` is larger than {LARGEST_TEXT // 1_000_000} MB, the limit for a {what}.")
     if not data.strip():
-        raise QdiffError(f"`{shown}` is empty: it holds no program.")
+        raise QdiffError(f"`{shown}` is empty: it holds no {what}.")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise QdiffError(f"`{shown}` is encoded as UTF-16; save it as UTF-8.")
     if b"\0" in data:

@@ -108,12 +108,17 @@ def head_text(statement: tree.Statement) -> str:
 def gate_text(gate: tree.Gate) -> str:
     """Return a gate, under its own name where it is a named controlled gate."""
     angles = f"({', '.join(map(str, gate.angles))})" if gate.angles else ""
-    named = _named_controls().get((gate.name, len(gate.controls)))
-    if named:
-        return f"{named}{angles}{_listed(gate.controls + gate.targets)}"
-    if gate.controls:
-        return f"C_{gate.name}{angles}{_listed(gate.controls)}{_listed(gate.targets)}"
-    return f"{gate.name}{angles}{_listed(gate.targets)}"
+    name = gate_name(gate)
+    if gate.controls and name.startswith("C_"):
+        return f"{name}{angles}{_listed(gate.controls)}{_listed(gate.targets)}"
+    return f"{name}{angles}{_listed(gate.controls + gate.targets)}"
+
+
+def gate_name(gate: tree.Gate) -> str:
+    """Return the name that a gate has in a text: `CNOT`, `C_Ry`, `Ry`."""
+    if not gate.controls:
+        return gate.name
+    return _named_controls().get((gate.name, len(gate.controls)), f"C_{gate.name}")
 
 
 @cache

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, overload
 
 from qdiff.errors import QdiffError
+from qdiff.lang.noise.model import NoiseModel, checked_noise
 from qdiff.lang.observable_input import observable_of
 from qdiff.lang.tree import Program
 from qdiff.objective.quantities import Mean
@@ -30,6 +31,7 @@ def expectation(  # type: ignore[overload-overlap]  # a list is an object, too
     qubits: Sequence[str] | None = None,
     max_memory: int = DEFAULT_MEMORY,
     engine: str | ExactEngine | None = None,
+    noise: NoiseModel | None = None,
 ) -> VectorObjective: ...
 
 
@@ -41,6 +43,7 @@ def expectation(
     qubits: Sequence[str] | None = None,
     max_memory: int = DEFAULT_MEMORY,
     engine: str | ExactEngine | None = None,
+    noise: NoiseModel | None = None,
 ) -> Objective: ...
 
 
@@ -51,6 +54,7 @@ def expectation(
     qubits: Sequence[str] | None = None,
     max_memory: int = DEFAULT_MEMORY,
     engine: str | ExactEngine | None = None,
+    noise: NoiseModel | None = None,
 ) -> Objective | VectorObjective:
     """Return the expectation of an observable as a function of the parameters.
 
@@ -62,10 +66,12 @@ def expectation(
         max_memory: bytes that exact states may take; 4 GiB where it is left out.
         engine: what computes: "hybrid", "pure-state", "branching", or an `ExactEngine` made for the
             program; None lets the cost model choose (`f.analyze(params).reason` says why).
+        noise: the program is run with this noise, and the observable read with its errors; parameters of the
+            noise come after those of the program. `f.program` is the noisy program.
 
     Raises:
         QdiffError: an observable that is not Hermitian, or names what the program does not declare; an
-            unknown engine.
+            unknown engine; noise that does not fit the program.
 
     Example:
         >>> import qdiff as qd
@@ -80,11 +86,14 @@ def expectation(
         raise QdiffError(
             f"max_memory is a positive whole number of bytes, such as 4 << 30, not {max_memory!r}."
         )
-    asked = observable if isinstance(observable, list | tuple) else [observable]
-    if not asked:
+    several = isinstance(observable, list | tuple)
+    given = list(observable) if isinstance(observable, list | tuple) else [observable]
+    if not given:
         raise QdiffError("The list of observables is empty.")
-    observables = [observable_of(program, one, qubits) for one in asked]
+    observables = [observable_of(program, one, qubits) for one in given]
+    readout = None
+    if noise is not None:
+        program, readout = checked_noise(noise).apply(program), noise.readout or None
     engines = Engines(program, max_memory, engine, observables)
-    if asked is observable:
-        return VectorObjective(program, observables, engines)
-    return Objective(program, Mean(observables[0]), engines)
+    means = [Mean(one, readout) for one in observables]
+    return VectorObjective(program, means, engines) if several else Objective(program, means[0], engines)

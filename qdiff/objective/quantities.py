@@ -22,7 +22,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.errors import EvaluationError
+from qdiff.errors import EvaluationError, QdiffError
+from qdiff.estimators.groups import qubitwise_groups
+from qdiff.lang.noise.readout import ReadoutErrors
 from qdiff.lang.observable import Observable, constant
 
 LEAST_PROBABILITY = 1e-12  # below, what is left of a probability is rounding
@@ -34,11 +36,36 @@ class Quantity(ABC):
 
     Attributes:
         observable: what the quantity is about.
+        readout: the errors with which the observable is read at the end of a run, None without.
         lowest: the value is never below this; what rounding puts below is put there.
     """
 
     observable: Observable
+    readout: ReadoutErrors | None = None
     lowest: ClassVar[float] = -math.inf
+
+    @property
+    def name(self) -> str:
+        """The observable, and how it is read."""
+        return str(self.observable) + (f" [read-out {self.readout}]" if self.readout else "")
+
+    def read(self, observable: Observable) -> Observable:
+        """The observable whose expectation is the mean of what is read."""
+        return self.readout.observable(observable) if self.readout else observable
+
+    @cached_property
+    def square(self) -> Observable:
+        """The observable whose expectation is the mean of the square of what is read.
+
+        Raises:
+            QdiffError: it is read with errors, and not in one basis, so that no shot gives a number.
+        """
+        if self.readout and len(qubitwise_groups(self.observable)) > 1:
+            raise QdiffError(
+                f"The variance of `{self.observable}` with read-out errors is not that of anything that a "
+                "shot shows: its terms are measured in different bases. Take terms of one basis."
+            )
+        return self.read(self.observable**2)
 
     @property
     @abstractmethod
@@ -80,17 +107,17 @@ class Mean(Quantity):
 
     @property
     def text(self) -> str:
-        return str(self.observable)
+        return self.name
 
-    @property
+    @cached_property
     def observables(self) -> tuple[Observable, ...]:
-        return (self.observable,)
+        return (self.read(self.observable),)
 
     def variance(self) -> Variance:
-        return Variance(self.observable)
+        return Variance(self.observable, self.readout)
 
     def given_termination(self) -> ConditionalMean:
-        return ConditionalMean(self.observable)
+        return ConditionalMean(self.observable, self.readout)
 
     def value(self, m: Sequence[Any]) -> Any:
         return m[0]
@@ -110,11 +137,11 @@ class Variance(Quantity):
 
     @property
     def text(self) -> str:
-        return f"Var({self.observable})"
+        return f"Var({self.name})"
 
     @cached_property
     def observables(self) -> tuple[Observable, ...]:
-        return (self.observable, self.observable**2)
+        return (self.read(self.observable), self.square)
 
     def value(self, m: Sequence[Any]) -> Any:
         return m[1] - m[0] * m[0]
@@ -132,14 +159,14 @@ class ConditionalMean(Quantity):
 
     @property
     def text(self) -> str:
-        return f"E({self.observable} | end)"
+        return f"E({self.name} | end)"
 
-    @property
+    @cached_property
     def observables(self) -> tuple[Observable, ...]:
-        return (self.observable, constant(1))
+        return (self.read(self.observable), constant(1))
 
     def variance(self) -> ConditionalVariance:
-        return ConditionalVariance(self.observable)
+        return ConditionalVariance(self.observable, self.readout)
 
     def require(self, m: Sequence[NDArray[np.float64]]) -> None:
         _require_ends(m[1])
@@ -164,11 +191,11 @@ class ConditionalVariance(Quantity):
 
     @property
     def text(self) -> str:
-        return f"Var({self.observable} | end)"
+        return f"Var({self.name} | end)"
 
     @cached_property
     def observables(self) -> tuple[Observable, ...]:
-        return (self.observable, self.observable**2, constant(1))
+        return (self.read(self.observable), self.square, constant(1))
 
     def require(self, m: Sequence[NDArray[np.float64]]) -> None:
         _require_ends(m[2])

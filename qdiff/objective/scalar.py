@@ -237,7 +237,15 @@ class Objective:
                 f"{parts}, or take the exact value."
             )
         values = resolve(self.program, params)
-        return estimate_expectation(find_backend(backend), self.program, self.observable, values, shots, seed)
+        return estimate_expectation(
+            find_backend(backend),
+            self.program,
+            self.observable,
+            values,
+            shots,
+            seed,
+            readout_errors=self.quantity.readout,
+        )
 
     def __repr__(self) -> str:
         trainable = ", ".join(self.program.trainable) or "none"

@@ -9,7 +9,6 @@ from typing import NoReturn
 import numpy as np
 
 from qdiff.errors import QdiffError
-from qdiff.lang.observable import Observable
 from qdiff.lang.parameters import resolve
 from qdiff.lang.tree import Program
 from qdiff.objective.batch import answer_all, read_rows
@@ -39,15 +38,16 @@ class VectorObjective:
         ([0.877583, 0.479426], [[-0.479426], [0.877583]])
     """
 
-    def __init__(self, program: Program, observables: Sequence[Observable], engines: Engines) -> None:
+    def __init__(self, program: Program, means: Sequence[Mean], engines: Engines) -> None:
         self.program = program
-        self.observables = tuple(observables)
+        self.means = tuple(means)
+        self.observables = tuple([mean.observable for mean in means])
         self.engines = engines
-        self.chain = Chain(engines, [Mean(o) for o in self.observables])
+        self.chain = Chain(engines, self.means)
 
     @cached_property
     def _each(self) -> tuple[Objective, ...]:
-        return tuple(Objective(self.program, Mean(o), self.engines) for o in self.observables)
+        return tuple(Objective(self.program, mean, self.engines) for mean in self.means)
 
     def __len__(self) -> int:
         return len(self.observables)
@@ -130,4 +130,4 @@ class VectorObjective:
 
     def __repr__(self) -> str:
         trainable = ", ".join(self.program.trainable) or "none"
-        return f"VectorObjective({'; '.join(map(str, self.observables))}; trainable: {trainable})"
+        return f"VectorObjective({'; '.join(mean.text for mean in self.means)}; trainable: {trainable})"

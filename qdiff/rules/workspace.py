@@ -1,4 +1,4 @@
-"""Names for what a transformation adds to a program: none of them is one of the program's own."""
+"""What a derivative program declares besides its program, under names that the program does not have."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from qdiff.lang.fresh_names import FreshNames
 from qdiff.lang.tree import GateDeclaration, Program, Register
 
 
@@ -21,11 +22,7 @@ class Workspace:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.taken = {
-            register.name
-            for registers in (program.qubit_registers, program.parameter_registers, program.counter_registers)
-            for register in registers
-        } | {gate.name for gate in program.gate_declarations}
+        self.names = FreshNames(program)
         self.counters: list[str] = []
         self.parameters: list[str] = []
         self.qubits: list[str] = []
@@ -34,37 +31,28 @@ class Workspace:
         self._ancillas = 0
         self.hit = self.counter("hit")
 
-    def fresh(self, base: str) -> str:
-        """Return `base`, or `base` and the first number that makes it a new name."""
-        name, number = base, 1
-        while name in self.taken:
-            number += 1
-            name = f"{base}{number}"
-        self.taken.add(name)
-        return name
-
     def counter(self, base: str) -> str:
         """Return a new counter."""
-        name = self.fresh(base)
+        name = self.names.fresh(base)
         self.counters.append(name)
         return name
 
     def parameter(self, base: str) -> str:
         """Return a new parameter."""
-        name = self.fresh(base)
+        name = self.names.fresh(base)
         self.parameters.append(name)
         return name
 
     def qubit(self, base: str) -> str:
         """Return a new qubit of its own."""
-        name = self.fresh(base)
+        name = self.names.fresh(base)
         self.qubits.append(name)
         return name
 
     def ancillas(self, number: int) -> tuple[str, ...]:
         """Return qubits that every replacement may use; what they hold is lost afterwards."""
         if number and not self._ancilla:
-            self._ancilla = self.fresh("ancilla")
+            self._ancilla = self.names.fresh("ancilla")
         self._ancillas = max(self._ancillas, number)
         return tuple(f"{self._ancilla}[{i}]" for i in range(number))
 
@@ -92,7 +80,7 @@ class Workspace:
     def gate(self, declaration: GateDeclaration) -> str:
         """Declare a gate (once) under a new name; return the name."""
         if declaration not in self.gates:
-            self.gates[declaration] = self.fresh(declaration.name)
+            self.gates[declaration] = self.names.fresh(declaration.name)
         return self.gates[declaration]
 
     def completed(self, program: Program) -> Program:

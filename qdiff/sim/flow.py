@@ -171,6 +171,8 @@ class Flow:
         gates, expressions: tables that instructions index; expressions hold angles and probabilities.
         counters: names of the entries of a store: the program's counters, then hidden ones.
         loops: the loops in printed order.
+        written: by instruction, the angles or the probability of what it was made from, as they stand in the
+            text: `expressions` keeps one of several that are equal.
     """
 
     program: t.Program
@@ -181,6 +183,7 @@ class Flow:
     expressions: list[Expr] = field(default_factory=list)
     counters: list[str] = field(default_factory=list)
     loops: list[t.While] = field(default_factory=list)
+    written: dict[int, tuple[Expr, ...]] = field(default_factory=dict)
 
     @property
     def own(self) -> int:
@@ -220,9 +223,12 @@ class _Lowering:
         self.flow.entry = self.block(program.body, END)
         self.flow.meeting |= {self.flow.entry, END}
 
-    def emit(self, instruction: Instruction) -> int:
+    def emit(self, instruction: Instruction, written: tuple[Expr, ...] = ()) -> int:
         self.flow.instructions.append(instruction)
-        return len(self.flow.instructions) - 1
+        index = len(self.flow.instructions) - 1
+        if written:
+            self.flow.written[index] = written
+        return index
 
     def expression(self, expr: Expr) -> int:
         if expr not in self.expression_index:
@@ -232,6 +238,7 @@ class _Lowering:
 
     def block(self, block: t.Block, following: int) -> int:
         """Lower a block that goes on at `following`; return where it starts."""
+        end = following
         for statement in reversed(block):
             match statement:
                 case t.Skip():
@@ -239,10 +246,10 @@ class _Lowering:
                 case t.Abort():
                     following = ABORT
                 case t.Reset(qubit=qubit):
-                    following = self.reset(1 << self.qubit[qubit], following)
+                    following = self.reset(1 << self.qubit[qubit], following, merge=following != end)
                 case t.Gate():
                     for gate in reversed(self.small_gates(statement)):
-                        following = self.emit(Apply(gate, following))
+                        following = self.emit(Apply(gate, following), statement.angles)
                 case t.Channel():
                     following = self.channel(statement, following)
                 case t.Assign(counter=counter, value=value):
@@ -302,7 +309,7 @@ class _Lowering:
                 targets[value] = if_true
                 return self.emit(MeasureBits(self.bits(qubits), tuple(targets)))
             case t.Flip(probability=probability):
-                return self.emit(Toss(self.expression(probability), if_true, if_false))
+                return self.emit(Toss(self.expression(probability), if_true, if_false), (probability,))
             case t.Compare():
                 return self.emit(Decide(condition, if_true, if_false))
             case t.Not(operand=operand):
@@ -325,10 +332,10 @@ class _Lowering:
         if is_random(condition) and target != ABORT:
             self.flow.meeting.add(target)
 
-    def reset(self, bits: int, following: int) -> int:
-        # Neighbouring resets act on different qubits and commute: one instruction does them all.
+    def reset(self, bits: int, following: int, *, merge: bool = False) -> int:
+        # Neighbouring resets of a block act on different qubits and commute: one instruction does them all.
         after = self.flow.instructions[following]
-        if isinstance(after, ResetBits) and following not in self.flow.meeting:
+        if merge and isinstance(after, ResetBits) and following not in self.flow.meeting:
             return self.emit(ResetBits(bits | after.bits, after.next))
         return self.emit(ResetBits(bits, following))
 
@@ -336,7 +343,8 @@ class _Lowering:
         entry, expression = channel_record(channel.name), self.expression(channel.probability)
         (qubit,) = self.bits(channel.qubits)
         if not self.unravel:
-            return self.emit(ChannelBits(entry, qubit, expression, following))
+            noise = ChannelBits(entry, qubit, expression, following)
+            return self.emit(noise, (channel.probability,))
         self.flow.meeting.add(following)
         match entry.name:
             case "dephase":

@@ -182,6 +182,7 @@ class Outcomes:
         counts: int64 (rows,), how many shots gave this row; None: each row is one shot, in order.
         expectations: float64 (rows, observables of the read-out), or None.
         before_site: what was recorded before a replaced occurrence, or None where none is replaced.
+        note: what the backend did otherwise than asked, and why, or "".
     """
 
     seed: int
@@ -192,6 +193,7 @@ class Outcomes:
     counts: NDArray[np.int64] | None = None
     expectations: NDArray[np.float64] | None = None
     before_site: SiteRecord | None = None
+    note: str = ""
 
     def __post_init__(self) -> None:
         _check("counters", self.counters, np.int64, 2)
@@ -230,6 +232,33 @@ class Outcomes:
     def finished(self) -> NDArray[np.bool_]:
         """bool (rows,): the run came to the end of the program."""
         return ~(self.aborted | self.cut)
+
+
+@dataclass(frozen=True, eq=False)
+class Gradients:
+    """What the runs of one job say of derivatives: a row for each shot, in order.
+
+    With |∂ψ⟩ the derivative of a run's state, divided by √p like the state itself at every random event,
+
+        slopes = 2 Re⟨ψ|O|∂ψ⟩,    scores = 2 Re⟨ψ|∂ψ⟩ = Σ ∂p/p over the random events of the run,
+
+    and the mean of slopes - b·scores is an unbiased estimate of ∂f for every number b that does not depend on
+    the run's outcomes. The mean of the scores of all runs is 0 where all runs end or abort.
+
+    Attributes:
+        seed: of the job.
+        values: float64 (rows, observables), ⟨ψ|O|ψ⟩ in the final state; 0 where the run was aborted or cut.
+        slopes: float64 (rows, observables, parameters); 0 where the run was aborted or cut.
+        scores: float64 (rows, parameters); 0 where the run was cut.
+        aborted, cut: bool (rows,), as in `Outcomes`.
+    """
+
+    seed: int
+    values: NDArray[np.float64]
+    slopes: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    aborted: NDArray[np.bool_]
+    cut: NDArray[np.bool_]
 
 
 def _check(name: str, array: NDArray[np.generic], dtype: type[np.generic], dimensions: int) -> None:
@@ -277,3 +306,29 @@ class AsynchronousBackend(Backend, Protocol):
 
     def collect(self, job_id: str, *, wait: bool = True) -> list[Outcomes] | None:
         """Return the outcomes in the order of submission; None if they are not there and `wait` is False."""
+
+
+@runtime_checkable
+class TangentBackend(Backend, Protocol):
+    """A backend whose runs carry derivatives (capability `tangents`)."""
+
+    def prepare_gradient(
+        self, program: Program, observables: Sequence[Observable], wrt: Sequence[str]
+    ) -> Prepared:
+        """Lower a program for derivatives of the expectations of observables by the parameters `wrt`.
+
+        Raises:
+            BackendError, ResourceError: as `Backend.prepare`.
+            ParameterError: no parameter of the program, or one that occurs in a comparison.
+        """
+
+    def run_gradients(self, jobs: Sequence[Job]) -> list[Gradients]:
+        """Run all jobs, prepared by `prepare_gradient`, and return what they say of derivatives in the same
+        order.
+
+        The shots are those that `Backend.run` runs with the same seeds and indices.
+
+        Raises:
+            EvaluationError: something has no value or no derivative when it runs, or a choice that is certain
+                has a probability that changes; the place is in the message.
+        """

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
-from qdiff.errors import BackendError, did_you_mean, listed
+from qdiff.errors import BackendError, QdiffError, did_you_mean, listed
 from qdiff.lang.expr import Expr
 from qdiff.lang.source import Position
 from qdiff.lang.tree import (
@@ -58,7 +58,7 @@ def register_backend(name: str, capabilities: Capabilities, build: Callable[[], 
 
 def known_backends() -> tuple[str, ...]:
     """Names of all registered backends."""
-    return tuple(_BACKENDS)
+    return tuple(_registered())
 
 
 def find_backend(backend: str | Backend | None = None) -> Backend:
@@ -70,21 +70,49 @@ def find_backend(backend: str | Backend | None = None) -> Backend:
     Raises:
         BackendError: an unknown name, or an object that is no backend.
     """
-    importlib.import_module("qdiff.sim.trajectory")  # registers itself; it imports this module
+    known = _registered()
     backend = DEFAULT if backend is None else backend
     if isinstance(backend, str):
-        if backend not in _BACKENDS:
-            hint = did_you_mean(backend, _BACKENDS)
-            raise BackendError(
-                f"There is no backend `{backend}`. Known: {listed(_BACKENDS)}. {hint}".rstrip()
-            )
-        return _BACKENDS[backend].build()
+        if backend not in known:
+            hint = did_you_mean(backend, known)
+            raise BackendError(f"There is no backend `{backend}`. Known: {listed(known)}. {hint}".rstrip())
+        return known[backend].build()
     if not isinstance(backend, Backend):
         raise BackendError(
-            f"A backend is a name ({listed(_BACKENDS)}) or an object with name, capabilities, prepare and "
+            f"A backend is a name ({listed(known)}) or an object with name, capabilities, prepare and "
             f"run; got {type(backend).__name__}."
         )
     return backend
+
+
+def _registered() -> dict[str, _Entry]:
+    """All backends, qdiff's own among them."""
+    for module in ("qdiff.sim.machine.backend", "qdiff.sim.merged.backend"):
+        importlib.import_module(module)  # registers itself; it imports this module
+    return _BACKENDS
+
+
+def backend_on_threads(backend: str | Backend | None, threads: int | None) -> Backend:
+    """Return `find_backend(backend)`, the trajectory sampler on so many threads.
+
+    Args:
+        threads: at most as many as there are cores; None leaves it to the backend.
+
+    Raises:
+        BackendError: see `find_backend`.
+        QdiffError: a number of threads out of range, or for another backend.
+    """
+    found = find_backend(backend)
+    if threads is None:
+        return found
+    if backend not in (None, DEFAULT):
+        raise QdiffError(
+            f"`threads` is an option of the trajectory sampler, not of backend `{found.name}`: build the "
+            "backend with the threads that it is to use."
+        )
+    from qdiff.sim.machine.backend import TrajectoryBackend
+
+    return TrajectoryBackend(threads=threads)
 
 
 def require(backend: Backend, program: Program, readout: Readout | None = None) -> None:
@@ -99,7 +127,7 @@ def require(backend: Backend, program: Program, readout: Readout | None = None) 
     if not lacking:
         return
     wants = listed(f"{name.replace('_', ' ')}{_where(needed[name])}" for name in lacking)
-    serving = [name for name, entry in _BACKENDS.items() if not entry.capabilities.lacking(needed)]
+    serving = [name for name, entry in _registered().items() if not entry.capabilities.lacking(needed)]
     raise BackendError(
         f"Backend `{backend.name}` cannot run this program. It lacks: {wants}; "
         f"it has: {backend.capabilities}. Backends that would serve: {listed(serving)}."

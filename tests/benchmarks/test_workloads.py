@@ -22,6 +22,13 @@ def test_the_seeded_loop_has_its_radius(radius: float) -> None:
     assert_close(found.expected_visits[0].evaluations, 1 / (1 - radius))
 
 
+def test_a_loop_measures_as_many_qubits_as_asked() -> None:
+    workload = workloads.seeded_loop(qubits=4, gates=8, parameters=4, radius=0.9, fresh=2, measured=2)
+    assert "while M[q[0], q[1]] = 0 do" in str(workload.program)
+    found = workload.objective().analyze(workload.params)
+    assert_close(found.expected_visits[0].evaluations, 1 / (1 - 0.9))
+
+
 def test_workloads_are_seeded() -> None:
     first, again = workloads.seeded_loop(seed=3), workloads.seeded_loop(seed=3)
     assert first.program == again.program
@@ -68,18 +75,6 @@ def test_applications_are_those_of_the_larger_solve(monkeypatch: pytest.MonkeyPa
     workload = workloads.seeded_loop(qubits=4, gates=10, parameters=5)
     monkeypatch.setattr("qdiff.sim.hybrid.linear.DENSE_UP_TO", 0)
     assert 2 <= command.applications(workload) <= 200
-
-
-def test_a_quotient_compares_calls_side_by_side() -> None:
-    calls: list[str] = []
-    quotient = command.median_quotient(lambda: calls.append("f"), lambda: calls.append("g"), 3)
-    assert quotient > 0
-    assert calls == ["f", "g"] * 4
-
-
-def test_a_row_says_whether_its_goal_is_met() -> None:
-    assert command.Figure("parsing", "s", 3, lambda: 1.234).row() == "| parsing | 3 s | 1.23 s | met |"
-    assert command.Figure("applications", "", 15, lambda: 16).row() == "| applications | 15 | 16 | MISSED |"
 
 
 def test_the_command_prints_a_table(

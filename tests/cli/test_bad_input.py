@@ -167,7 +167,7 @@ def test_a_register_too_large(refused, folder, command):
     [
         ("value --shots 0", "The number of shots must be a positive integer, got 0."),
         ("value --shots 1", "One shot is too few for a standard error. Use at least 2 shots."),
-        ("value --shots 9 --backend aer", "There is no backend `aer`. Known: trajectory."),
+        ("value --shots 9 --backend aer", "There is no backend `aer`. Known: trajectory, merged."),
         (
             "value --shots 9 --seed 99999999999999999999",
             "The seed must be an integer from 0 to 2^64 - 1, or None to draw one, got 99999999999999999999.",
@@ -182,7 +182,7 @@ def test_settings_out_of_range(refused, words, message):
 
 def test_too_many_shots(refused):
     message = refused("run", "walk.qprog", *AT, "--shots", "1" + "0" * 17)
-    assert message.startswith("The outcomes of 100000000000000000 shots need 1.04 EiB of memory; the limit")
+    assert message.startswith("The outcomes of 100000000000000000 shots need 1.13 EiB of memory; the limit")
 
 
 def test_a_derivative_that_does_not_exist(refused, folder):

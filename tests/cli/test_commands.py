@@ -11,7 +11,9 @@ from cli.programs import AT, COUNTING, DOUBLING
 from qdiff.lang.load import load
 from qdiff.objective import expectation
 from qdiff.sampling import sample
-from qdiff.sim.trajectory import TrajectoryBackend
+from qdiff.sim.machine.backend import TrajectoryBackend
+from qdiff.sim.machine.listing import program_listing
+from qdiff.sim.merged.shares import TooManyStates
 
 VALUES = {"t": 1.4, "w": [0.1, 0.2]}
 
@@ -77,7 +79,17 @@ def test_show(done, folder):
 
 def test_show_in_a_format_that_nobody_writes(refused):
     message = refused("show", "walk.qprog", "--format", "txt")
-    assert message == "There is no writer `txt`. Known: text. Did you mean `text`?"
+    assert message == "There is no writer `txt`. Known: plan, text. Did you mean `text`?"
+
+
+def test_show_a_plan(done):
+    plan = program_listing(load("walk.qprog"))
+    assert done("show", "walk.qprog", "--format", "plan").out == str(plan)
+    data = done("show", "walk.qprog", "--format", "plan", "--json").data
+    assert data["format"] == "plan"
+    assert data["qubits"] == ["q", "r"]
+    assert [line["operation"] for line in data["lines"]] == [line.operation for line in plan.lines]
+    assert data["totals"] == plan.totals
 
 
 # --- run ----------------------------------------------------------------------------------------
@@ -102,6 +114,23 @@ def test_run_on_a_backend(done, refused):
     words = ("run", "turn.qprog", "-p", "t=1", "--shots", "50", "--seed", "3", "--json")
     assert done(*words, "--backend", "trajectory").data == done(*words).data
     assert refused(*words, "--backend", "quantum").startswith("There is no backend `quantum`.")
+    assert done(*words, "--threads", "1").data == done(*words).data
+    assert refused(*words, "--threads", "0").startswith("The number of threads is an integer from 1 to the ")
+
+
+def test_run_merged(done, monkeypatch):
+    words = ("run", "walk.qprog", *AT, "--seed", "3", "--backend", "merged", "--shots")
+    many = done(*words, "1000000000", "--json").data
+    assert sum(many["counts"].values()) == 10**9 - many["aborted"]
+    assert sum(many["counters"]["c"]["values"].values()) == 10**9 - many["aborted"]
+    assert "note" not in many
+    monkeypatch.setattr("qdiff.sim.merged.shares.shared", too_many_states)
+    assert done(*words, "9", "--json").data["note"] == "run as trajectories, merging does not pay: by hand"
+    assert "  run as trajectories, merging does not pay: by hand" in done(*words, "9").out.splitlines()
+
+
+def too_many_states(*_):
+    raise TooManyStates("by hand")
 
 
 def test_run_as_text(done, folder):
@@ -150,7 +179,9 @@ def test_run_where_no_run_ends(done, folder):
 
 
 def test_run_says_what_was_cut(done, folder, monkeypatch):
-    monkeypatch.setattr("qdiff.sampling.find_backend", lambda backend: TrajectoryBackend(step_limit=50))
+    monkeypatch.setattr(
+        "qdiff.sampling.backend_on_threads", lambda backend, threads: TrajectoryBackend(step_limit=50)
+    )
     (folder / "loop.qprog").write_text("qubit: q\nH[q]; while M[q] = 1 do skip od")
     words = ("run", "loop.qprog", "--shots", "40", "--seed", "2")
     data = done(*words, "--json").data

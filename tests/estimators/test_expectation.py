@@ -20,9 +20,9 @@ from qdiff.lang.observable_input import observable
 from qdiff.lang.parameters import resolve
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
+from qdiff.sim.machine.backend import TrajectoryBackend
 from qdiff.sim.protocol import Capabilities, Job, Outcomes, Prepared, Readout
 from qdiff.sim.seeds import derived_seed
-from qdiff.sim.trajectory import TrajectoryBackend
 
 PROGRAM = parse(
     "qubit: q, r\npara: t\ncount: c\n"
@@ -324,6 +324,7 @@ def test_backends_that_cannot_run_the_program() -> None:
         estimate_expectation(backend, PROGRAM, Z("q"), PARAMS, 10, seed=1)
     assert str(caught.value) == (
         "Backend `recorded` cannot run this program. It lacks: loops (line 5), nested ifs (line 5), "
-        "flip (line 5); it has: counters, mid circuit measurement. Backends that would serve: trajectory."
+        "flip (line 5); it has: counters, mid circuit measurement. "
+        "Backends that would serve: trajectory, merged."
     )
     assert not backend.jobs

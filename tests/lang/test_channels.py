@@ -79,6 +79,13 @@ def _check_slopes(entry: ChannelRecord, p: float) -> None:
         assert_close(entry.l1(np.array(p)), sum(abs(c) for c, _ in pairs), 1e-14)
         majorant = mapped(entry.majorant(np.array(p)), x)
         assert_close(majorant, sum(abs(c) * f(x) for c, f in pairs), 1e-14)
+    steep = p == 0 or (p == 1 and entry.name != "depolarize")
+    assert np.isfinite(entry.kraus_slopes(p)).all() == (not steep)
+    if not steep:
+        pairs = list(zip(entry.kraus(p), entry.kraus_slopes(p), strict=True))
+        for x in (RHO, ANY):
+            change = sum(dk @ x @ k.conj().T + k @ x @ dk.conj().T for k, dk in pairs)
+            assert_close(change, noise_slope(entry.name, p, 0, 1, x), 1e-14)
     assert (entry.factors(p, 2)[0] == 0).all()
     h = 1e-3
     if h < p < 1 - h:
@@ -107,9 +114,19 @@ def test_names() -> None:
         {"coherences": (*channel_record("damp").coherences[:2], lambda kept: -0.25 / kept)},
         {"operators": channel_record("depolarize").operators},
         {"operators": lambda p: 1.01 * channel_record("damp").kraus(p)},
+        {"slopes": lambda p: 1.01 * channel_record("damp").kraus_slopes(p)},
         {"mixture": True},
     ],
-    ids=["populations", "coherence", "slope", "curvature", "other operators", "larger operators", "mixture"],
+    ids=[
+        "populations",
+        "coherence",
+        "slope",
+        "curvature",
+        "other operators",
+        "larger operators",
+        "operators' slopes",
+        "mixture",
+    ],
 )
 def test_a_record_that_is_wrong_is_caught(wrong: dict[str, object]) -> None:
     with pytest.raises(AssertionError):

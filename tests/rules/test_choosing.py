@@ -23,7 +23,8 @@ def controls_of(subject: Subject) -> int:
 @pytest.mark.parametrize("subject", subjects(), ids=str)
 def test_every_kind_is_found_by_name(subject: Subject) -> None:
     controls = controls_of(subject)
-    assert kind(subject.kind.name, controls=controls or None, program=PROGRAM) == subject.kind
+    found = kind(subject.kind.name, controls=controls or None, program=PROGRAM)
+    assert (type(found), repr(found)) == (type(subject.kind), repr(subject.kind))
     assert kind(subject.kind) is subject.kind
     name = subject.kind.name.removeprefix("C_")
     for cost in ("shots", "qubits"):

@@ -100,7 +100,7 @@ def test_the_tangent_of_random_programs_with_declared_gates_is_the_gradient() ->
 def test_members_of_the_family_one_by_one() -> None:
     answered: Answered = Counter()
 
-    @settings(max_examples=60)
+    @settings(max_examples=25)
     @given(cases(), st.sampled_from(RULES), st.integers(0, 100))
     def compare(case: tuple[Program, Observable, dict[str, float]], rule: str, pick: int) -> None:
         program, observable, params = case

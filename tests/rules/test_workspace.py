@@ -19,8 +19,8 @@ PROGRAM = parse("qubit: q, hit para: eps count: hit2, m[2] gate Half[x] = [[1, 0
 def test_names_are_new_and_asked_for_once() -> None:
     workspace = Workspace(PROGRAM)
     assert workspace.hit == "hit3"  # a qubit and a counter have the first two
-    assert [workspace.fresh("eps") for _ in range(3)] == ["eps2", "eps3", "eps4"]
-    assert workspace.fresh("m") == "m2"
+    assert [workspace.names.fresh("eps") for _ in range(3)] == ["eps2", "eps3", "eps4"]
+    assert workspace.names.fresh("m") == "m2"
     assert (workspace.outcome, workspace.passes, workspace.sign) == ("outcome", "passes", "sign")
     assert (workspace.outcome, workspace.passes, workspace.sign) == ("outcome", "passes", "sign")
     assert workspace.counters == ["hit3", "outcome", "passes", "sign"]

@@ -13,6 +13,7 @@ from qdiff.lang.observable import Z
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.sim import registry
+from qdiff.sim.machine.backend import TrajectoryBackend
 from qdiff.sim.protocol import (
     AsynchronousBackend,
     Backend,
@@ -22,9 +23,9 @@ from qdiff.sim.protocol import (
     Prepared,
     Readout,
     SiteRecord,
+    TangentBackend,
 )
 from qdiff.sim.seeds import checked_seed, checked_shots, derived_seed
-from qdiff.sim.trajectory import TrajectoryBackend
 
 PROGRAM = parse("qubit: q\npara: t, s\ncount: c\nRy(t + s)[q]; c := M[q]")
 PREPARED = Prepared("toy", PROGRAM, Readout())
@@ -194,6 +195,9 @@ def test_protocols_are_recognised() -> None:
     assert isinstance(toy, Backend)
     assert isinstance(TrajectoryBackend(), Backend)
     assert not isinstance(toy, AsynchronousBackend)
+    assert not isinstance(toy, TangentBackend)
+    assert isinstance(TrajectoryBackend(), TangentBackend)
+    assert TrajectoryBackend.capabilities.tangents
     assert isinstance(queue, AsynchronousBackend)
 
 
@@ -240,16 +244,18 @@ def test_require_lists_what_is_lacking_and_what_would_serve() -> None:
         Toy().prepare(program, Readout())
     assert str(caught.value) == (
         "Backend `toy` cannot run this program. It lacks: reset (line 2), loops (line 3); it has: counters, "
-        "mid circuit measurement. Backends that would serve: trajectory."
+        "mid circuit measurement. Backends that would serve: trajectory, merged."
     )
 
 
-def test_require_says_so_where_nothing_serves() -> None:
+def test_require_says_so_where_nothing_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.find_backend()
+    monkeypatch.setattr(registry, "_BACKENDS", {})
     with pytest.raises(BackendError) as caught:
-        TrajectoryBackend().prepare(PROGRAM, Readout(expectations=(Z("q"),)))
+        Toy().prepare(PROGRAM, Readout(expectations=(Z("q"),)))
     assert str(caught.value) == (
-        "Backend `trajectory` cannot run this program. It lacks: expectations; it has: loops, nested ifs, "
-        "counters, reset, flip, mid circuit measurement, noise. Backends that would serve: none."
+        "Backend `toy` cannot run this program. It lacks: expectations; it has: counters, "
+        "mid circuit measurement. Backends that would serve: none."
     )
 
 
@@ -257,7 +263,7 @@ def test_backends_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(registry.find_backend("trajectory"), TrajectoryBackend)
     monkeypatch.setattr(registry, "_BACKENDS", dict(registry._BACKENDS))
     registry.register_backend("toy", Toy.capabilities, Toy)
-    assert registry.known_backends() == ("trajectory", "toy")
+    assert registry.known_backends() == ("trajectory", "merged", "toy")
     assert isinstance(registry.find_backend("toy"), Toy)
     toy = Toy()
     assert registry.find_backend(toy) is toy
@@ -269,10 +275,11 @@ def test_backends_that_are_none() -> None:
     with pytest.raises(BackendError) as caught:
         registry.find_backend("trajectry")
     assert str(caught.value) == (
-        "There is no backend `trajectry`. Known: trajectory. Did you mean `trajectory`?"
+        "There is no backend `trajectry`. Known: trajectory, merged. Did you mean `trajectory`?"
     )
     with pytest.raises(BackendError) as caught:
         registry.find_backend(3)  # type: ignore[arg-type]
     assert str(caught.value) == (
-        "A backend is a name (trajectory) or an object with name, capabilities, prepare and run; got int."
+        "A backend is a name (trajectory, merged) or an object with name, capabilities, prepare and run; "
+        "got int."
     )

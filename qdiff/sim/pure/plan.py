@@ -12,7 +12,7 @@ amplitudes of its local states are, and behind its matrix the table holds its ge
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -25,6 +25,7 @@ Complexes = NDArray[np.complex128]
 Ints = NDArray[np.int64]
 
 NEIGHBOURS = 16  # runs of neighbours are preferred from this length on
+FEW = 4
 SAMPLE = 0.7123  # an angle at which no entry of a rotation vanishes by chance
 DIAGONAL, PHASE, FLIP, ANTIDIAGONAL, REAL, GENERAL, DIAGONAL2, EXCHANGE, GENERAL2, MANY = range(10)
 """What a gate does to the amplitudes where its targets differ: the kind of loop that applies it."""
@@ -116,19 +117,29 @@ class Layouts:
     def _layout(self, index: int) -> Layout:
         if index not in self.known:
             gate = self.gates[index]
-            fixed = sorted([*gate.targets, *(q for q in range(self.qubits) if gate.controls >> q & 1)])
-            position, width = _run(fixed, self.qubits)
-            fields = [(q, 1) for q in fixed]
-            if width:
-                fields = sorted([*fields, (position, width)])
-            strides = [1 << q for q in gate.targets]
-            where = (1 << (self.qubits - len(fixed) - width), 1 << position, 1 << width)
-            row = (kind(gate.record), strides[0], strides[-1], gate.controls, 0, 0, *where)
-            many = row[KIND] == MANY
-            local = range(1 << len(strides)) if many else ()
-            places = tuple(sum(s for bit, s in enumerate(strides) if a >> bit & 1) for a in local)
-            self.known[index] = Layout(row, tuple(fields), () if many else _entries(gate), places)
+            which = kind(gate.record)
+            where = placed(which, gate.targets, gate.controls, self.qubits)
+            self.known[index] = where if which == MANY else replace(where, generator=_entries(gate))
         return self.known[index]
+
+
+def placed(kind: int, targets: Sequence[int], controls: int, qubits: int, *, near: bool = False) -> Layout:
+    """Return where a gate of a kind acts on a register.
+
+    Args:
+        controls: a bit mask.
+        near: whether its runs stay near, for states that are larger than caches.
+    """
+    fixed = sorted([*targets, *(q for q in range(qubits) if controls >> q & 1)])
+    position, width = _near_run(fixed, qubits) if near else _run(fixed, qubits)
+    fields = [(q, 1) for q in fixed]
+    if width:
+        fields = sorted([*fields, (position, width)])
+    strides = [1 << q for q in targets]
+    where = (1 << (qubits - len(fixed) - width), 1 << position, 1 << width)
+    local = range(1 << len(strides)) if kind == MANY else ()
+    places = tuple(sum(s for bit, s in enumerate(strides) if a >> bit & 1) for a in local)
+    return Layout((kind, strides[0], strides[-1], controls, 0, 0, *where), tuple(fields), (), places)
 
 
 def _run(fixed: Sequence[int], qubits: int) -> tuple[int, int]:
@@ -139,6 +150,13 @@ def _run(fixed: Sequence[int], qubits: int) -> tuple[int, int]:
     gaps = [(above - below - 1, below + 1) for below, above in pairwise(edges)]
     width, position = max(gaps, key=lambda gap: (gap[0], -gap[1]))
     return position, width
+
+
+def _near_run(fixed: Sequence[int], qubits: int) -> tuple[int, int]:
+    """The lowest free bits over which a run of `FEW` or more goes, so that memory is swept once."""
+    edges = [-1, *fixed, qubits]
+    gaps = [(below + 1, above - below - 1) for below, above in pairwise(edges)]
+    return next((gap for gap in gaps if 1 << gap[1] >= FEW), max(gaps, key=lambda gap: gap[1]))
 
 
 def _entries(gate: SmallGate) -> tuple[tuple[int, int, complex], ...]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sim.machine.pure_state import PureState
 
 from qdiff.lang.channels import channel_record, known_channels
 from qdiff.lang.gates import known_gates, pauli_matrix, record
-from qdiff.sim.pure_state import PureState
 
 QUBITS = 5
 
@@ -115,7 +115,7 @@ def test_an_outcome_without_weight_is_never_drawn() -> None:
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
 def test_one_operator_of_a_channel_acts(name: str, p: float) -> None:
     """All of [0, 1) together makes the channel; an operator that cannot act never does."""
-    kraus, points = channel_record(name).kraus(p), 4000
+    kraus, points = channel_record(name).kraus(p), 1000
     before = random_state(3, seed=8)
     vector = before.tensor.ravel().copy()
     for qubit in range(3):

@@ -2,18 +2,20 @@
 
 Shot i of a job draws its numbers from numpy's Philox with the job's seed as key and i·2¹²⁸ as
 counter: u = (word >> 11)·2⁻⁵³, one for each measurement, reset, flip, channel and read-out, in the
-order in which they happen. Of a channel one Kraus operator acts (a quantum trajectory; Dalibard, Castin
-and Mølmer, 1992). So its outcome depends on (seed, i) and on nothing else.
+order in which they happen; neighbouring resets of a block happen in declared order. Of a channel one
+Kraus operator acts (a quantum trajectory; Dalibard, Castin and Mølmer, 1992). So its outcome depends on
+(seed, i) and on nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import assert_never
 
 import numpy as np
+from reference.interpreter import expectation
+from sim.machine.pure_state import PureState
 
-from qdiff.errors import BackendError, QdiffError, ResourceError, listed
 from qdiff.lang.channels import channel_record
 from qdiff.lang.evaluate import ValueFailure
 from qdiff.lang.expr import Expr
@@ -38,27 +40,23 @@ from qdiff.lang.tree import (
     Program,
     Reset,
     Skip,
+    Statement,
     While,
 )
 from qdiff.sim.protocol import Capabilities, Job, Outcomes, Prepared, Readout
-from qdiff.sim.pure_state import BYTES_PER_AMPLITUDE, PureState
-from qdiff.sim.registry import register_backend, require
-from qdiff.sim.sizes import size_text
 
 STEP_LIMIT = 10**6
-MEMORY_LIMIT = 4 * 2**30
 _TO_THE_BASIS = {"X": ("H",), "Y": ("Sdg", "H"), "Z": ()}
 
 
-class TrajectoryBackend:
+class PlainSampler:
     """Runs each shot on its own, in plain NumPy: readable, for small programs and as a reference.
 
     Args:
         step_limit: a run that would execute more statements and loop guards than this is cut.
-        memory_limit: bytes; a program that would need more is refused before it runs.
     """
 
-    name = "trajectory"
+    name = "plain"
     capabilities = Capabilities(
         loops=True,
         nested_ifs=True,
@@ -67,32 +65,14 @@ class TrajectoryBackend:
         flip=True,
         mid_circuit_measurement=True,
         noise=True,
+        expectations=True,
     )
 
-    def __init__(self, *, step_limit: int = STEP_LIMIT, memory_limit: int = MEMORY_LIMIT) -> None:
-        if step_limit < 1 or memory_limit < 1:
-            raise QdiffError(
-                f"step_limit and memory_limit must be positive, got {step_limit} and {memory_limit}."
-            )
+    def __init__(self, *, step_limit: int = STEP_LIMIT) -> None:
         self.step_limit = step_limit
-        self.memory_limit = memory_limit
 
     def prepare(self, program: Program, readout: Readout) -> Prepared:
         """See `Backend.prepare`."""
-        require(self, program, readout)
-        unknown = [qubit for qubit in readout.qubits if qubit not in program.qubits]
-        if unknown:
-            raise QdiffError(
-                f"The read-out names unknown qubits: {listed(unknown)}. Declared: {listed(program.qubits)}."
-            )
-        most = (self.memory_limit // BYTES_PER_AMPLITUDE).bit_length() - 1
-        if len(program.qubits) > most:
-            qubits, needed = len(program.qubits), size_text(BYTES_PER_AMPLITUDE << len(program.qubits))
-            raise ResourceError(
-                f"One run on {qubits} qubits needs {needed} of memory; the limit is "
-                f"{size_text(self.memory_limit)}, enough for {max(most, 0)} qubits. Use fewer qubits (reset "
-                "and reuse them), or raise the limit: TrajectoryBackend(memory_limit=...)."
-            )
         return Prepared(self.name, program, readout)
 
     def run(self, jobs: Sequence[Job]) -> list[Outcomes]:
@@ -100,34 +80,25 @@ class TrajectoryBackend:
         return [self._run(job) for job in jobs]
 
     def _run(self, job: Job) -> Outcomes:
-        if job.prepared.backend != self.name:
-            raise BackendError(
-                f"This was prepared by backend `{job.prepared.backend}`, not by `{self.name}`."
-            )
-        columns = len(job.prepared.program.counters), len(job.prepared.readout.qubits)
-        needed = job.shots * (8 * columns[0] + columns[1] + 2)
-        if needed > self.memory_limit:
-            raise ResourceError(
-                f"The outcomes of {job.shots} shots need {size_text(needed)} of memory; the limit is "
-                f"{size_text(self.memory_limit)}. Use fewer shots, or several jobs with different `first`."
-            )
-        counters = np.zeros((job.shots, columns[0]), dtype=np.int64)
-        bits = np.zeros((job.shots, columns[1]), dtype=np.uint8)
+        program, readout = job.prepared.program, job.prepared.readout
+        counters = np.zeros((job.shots, len(program.counters)), dtype=np.int64)
+        bits = np.zeros((job.shots, len(readout.qubits)), dtype=np.uint8)
         aborted = np.zeros(job.shots, dtype=np.bool_)
         cut = np.zeros(job.shots, dtype=np.bool_)
+        expectations = np.zeros((job.shots, len(readout.expectations)))
         machine = _Machine(job, self.step_limit)
         for row in range(job.shots):
             try:
-                bits[row] = machine.shot(job.first + row)
+                machine.shot(job.first + row)
+                expectations[row] = machine.expectations()
+                bits[row] = machine.readout()
             except _Aborted:
                 aborted[row] = True
             except _Cut:
                 cut[row] = True
             counters[row] = list(machine.store.values())
-        return Outcomes(job.seed, counters, bits, aborted, cut)
-
-
-register_backend(TrajectoryBackend.name, TrajectoryBackend.capabilities, TrajectoryBackend)
+        found = expectations if readout.expectations else None
+        return Outcomes(job.seed, counters, bits, aborted, cut, expectations=found)
 
 
 class _Aborted(Exception):
@@ -148,13 +119,22 @@ class _Machine:
         self.number = {name: i for i, name in enumerate(self.program.qubits)}
         self.constants: dict[Expr, float | int] = {}
 
-    def shot(self, index: int) -> list[int]:
-        """Run shot `index` and return the read-out bits."""
+    def shot(self, index: int) -> None:
+        """Run shot `index` up to the read-out."""
         self.state = PureState(len(self.program.qubits), self.program.record)
         self.store = {name: self.job.inputs.get(name, 0) for name in self.program.counters}
         self.random = np.random.Philox(key=self.job.seed, counter=index << 128)
         self.steps = 0
         self.block(self.program.body)
+
+    def expectations(self) -> list[float]:
+        """The expectation of every observable of the read-out, in the state as it is."""
+        psi = self.state.tensor.ravel()
+        final = {tuple(self.store.values()): np.outer(psi, psi.conj())}
+        return [float(expectation(self.program, o, final)) for o in self.job.prepared.readout.expectations]
+
+    def readout(self) -> list[int]:
+        """Measure the qubits of the read-out in their bases."""
         readout = self.job.prepared.readout
         for qubit, basis in zip(readout.qubits, readout.bases, strict=True):
             for gate in _TO_THE_BASIS[basis]:
@@ -163,12 +143,10 @@ class _Machine:
         return [outcome >> j & 1 for j in range(len(readout.qubits))]
 
     def block(self, block: Block) -> None:
-        """Execute a block; one Python frame for each level of nesting."""
-        for statement in block:
+        """Execute a block."""
+        for statement in self.ordered(block):
             self.step()
             match statement:
-                case Skip():
-                    pass
                 case Abort():
                     raise _Aborted
                 case Reset(qubit=qubit):
@@ -200,6 +178,22 @@ class _Machine:
                 case _:
                     assert_never(statement)
 
+    def ordered(self, block: Block) -> Iterator[Statement]:
+        """The statements of a block, neighbouring resets as one: each qubit once, in declared order."""
+        waiting: set[str] = set()
+        for statement in (*block, None):
+            match statement:
+                case Reset(qubit=qubit):
+                    waiting.add(qubit)
+                    continue
+                case Skip():
+                    continue
+            for qubit in sorted(waiting, key=self.program.qubits.index):
+                yield Reset(qubit)
+            waiting.clear()
+            if statement is not None:
+                yield statement
+
     def holds(self, condition: Condition) -> bool:
         """Evaluate a condition, from the left and no further than needed."""
         match condition:
@@ -212,7 +206,7 @@ class _Machine:
             case Not(operand=operand):
                 return not self.holds(operand)
             case And(parts=parts):
-                for part in parts:  # noqa: SIM110 (a generator would cost a second frame a level)
+                for part in parts:  # noqa: SIM110
                     if not self.holds(part):
                         return False
                 return True

@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 
 from qdiff.lang.gates import GateRecord, record
 
-BYTES_PER_AMPLITUDE = 3 * 16
-"""The state, and at most two temporaries of its size while a gate acts."""
-
 LARGEST_MATRIX = 2
 """Pauli rotations on more qubits act without their matrix, declared gates on the state in one array."""
 

@@ -1,0 +1,260 @@
+"""The default backend: runs each shot on its own, compiled, on as many threads as there are cores.
+
+Shot i of a job draws its numbers from Philox with the job's seed as key and i·2¹²⁸ as counter, one for each
+measurement, reset, flip, channel and read-out, in the order in which they happen. Of a channel one Kraus
+operator acts (a quantum trajectory; Dalibard, Castin and Mølmer, 1992). So its outcome depends on (seed, i)
+and on nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qdiff.errors import BackendError, ParameterError, QdiffError, ResourceError, listed
+from qdiff.lang.tree import Program
+from qdiff.sim.machine.code import Lowered
+from qdiff.sim.protocol import Capabilities, Gradients, Job, Outcomes, Prepared, Readout
+from qdiff.sim.registry import register_backend, require
+from qdiff.sim.seeds import integer
+from qdiff.sim.sizes import size_text
+
+if TYPE_CHECKING:
+    from qdiff.lang.observable import Observable
+    from qdiff.sim.machine.adjoint_code import GradientPlan
+
+STEP_LIMIT = 10**7
+MEMORY_LIMIT = 4 * 2**30
+BYTES_PER_AMPLITUDE = 3 * 16
+"""The state, room for a second one, and the weights of as many outcomes."""
+
+
+class TrajectoryBackend:
+    """Runs every shot as a pure state of its own.
+
+    Args:
+        threads: how many to use, at most as many as there are cores; None uses them all. It changes no
+            result.
+        step_limit: a run that would execute more instructions (gates, measurements, assignments, decisions)
+            is cut.
+        memory_limit: bytes; a program that would need more is refused before it runs.
+        progress: whether a bar on standard error shows how far a long run is.
+
+    Raises:
+        QdiffError: a number out of range.
+    """
+
+    name = "trajectory"
+    capabilities = Capabilities(
+        loops=True,
+        nested_ifs=True,
+        counters=True,
+        reset=True,
+        flip=True,
+        mid_circuit_measurement=True,
+        noise=True,
+        expectations=True,
+        tangents=True,
+    )
+
+    def __init__(
+        self,
+        *,
+        threads: int | None = None,
+        step_limit: int = STEP_LIMIT,
+        memory_limit: int = MEMORY_LIMIT,
+        progress: bool = False,
+    ) -> None:
+        if step_limit < 1 or memory_limit < 1:
+            raise QdiffError(
+                f"step_limit and memory_limit must be positive, got {step_limit} and {memory_limit}."
+            )
+        self.threads = checked_threads(threads)
+        self.step_limit = step_limit
+        self.memory_limit = memory_limit
+        self.progress = progress
+
+    def prepare(self, program: Program, readout: Readout) -> Prepared:
+        """See `Backend.prepare`."""
+        from qdiff.sim.machine.lowering import lower
+
+        require(self, program, readout)
+        unknown = [qubit for qubit in readout.qubits if qubit not in program.qubits]
+        if unknown:
+            raise QdiffError(
+                f"The read-out names unknown qubits: {listed(unknown)}. Declared: {listed(program.qubits)}."
+            )
+        most = (self.memory_limit // BYTES_PER_AMPLITUDE).bit_length() - 1
+        if len(program.qubits) > most:
+            qubits, needed = len(program.qubits), size_text(BYTES_PER_AMPLITUDE << len(program.qubits))
+            raise ResourceError(
+                f"One run on {qubits} qubits needs {needed} of memory; the limit is "
+                f"{size_text(self.memory_limit)}, enough for {max(most, 0)} qubits. Use fewer qubits (reset "
+                f"and reuse them), or raise the limit: {type(self).__name__}(memory_limit=...)."
+            )
+        return Prepared(self.name, program, readout, lower(program, readout))
+
+    def run(self, jobs: Sequence[Job]) -> list[Outcomes]:
+        """See `Backend.run`.
+
+        An interrupt is heard within a second; the jobs of the call are then lost as a whole.
+        """
+        from qdiff.sim.machine.binding import bound
+        from qdiff.sim.machine.kernels import Bound
+
+        known: dict[tuple[int, tuple[tuple[str, float], ...]], Bound] = {}
+        outcomes = []
+        for job in jobs:
+            plan = self._plan(job)
+            key = id(plan), tuple(job.params.items())
+            if key not in known:
+                known[key] = bound(plan, job.params)
+            outcomes.append(self._run(job, plan, known[key]))
+        return outcomes
+
+    def prepare_gradient(
+        self, program: Program, observables: Sequence[Observable], wrt: Sequence[str]
+    ) -> Prepared:
+        """See `TangentBackend.prepare_gradient`."""
+        from qdiff.sim.machine.adjoint_code import differentiated
+
+        unknown = [name for name in wrt if name not in program.parameters]
+        if unknown:
+            raise ParameterError(
+                f"There is no derivative by `{unknown[0]}`. Parameters: {listed(program.parameters)}."
+            )
+        compared = [name for name in wrt if name in program.compared]
+        if compared:
+            raise ParameterError(
+                f"There is no derivative by `{compared[0]}`: it occurs in a comparison, where the mean "
+                "may jump."
+            )
+        prepared = self.prepare(program, Readout(expectations=tuple(observables)))
+        assert isinstance(prepared.lowered, Lowered)
+        return replace(prepared, lowered=differentiated(prepared.lowered, wrt))
+
+    def run_gradients(self, jobs: Sequence[Job]) -> list[Gradients]:
+        """See `TangentBackend.run_gradients`."""
+        from qdiff.sim.machine.adjoint_code import GradientPlan
+
+        found = []
+        for job in jobs:
+            gradient = job.prepared.lowered
+            if job.prepared.backend != self.name or not isinstance(gradient, GradientPlan):
+                raise BackendError(
+                    "Derivatives need a program that this backend's `prepare_gradient` made ready; this was "
+                    f"prepared by backend `{job.prepared.backend}`."
+                )
+            found.append(self._gradients(job, gradient))
+        return found
+
+    def _gradients(self, job: Job, gradient: GradientPlan) -> Gradients:
+        from qdiff.sim.machine.adjoint_binding import bound_slopes
+        from qdiff.sim.machine.adjoint_running import Log, differentiate
+        from qdiff.sim.machine.binding import bound
+        from qdiff.sim.machine.kernels import ABORTED, CUT
+        from qdiff.sim.machine.running import Request
+
+        plan, names = gradient.plan, len(gradient.wrt)
+        columns = len(plan.readout.expectations) * (1 + names) + names
+        log = Log.fitting(plan.qubits)
+        states = log.entries + log.checkpoints + len(gradient.rows) + 5
+        each = (states << plan.qubits) * 16
+        needed = 8 * job.shots * columns + each
+        if needed > self.memory_limit:
+            raise ResourceError(
+                f"The derivatives of {job.shots} shots on {plan.qubits} qubits need {size_text(needed)} "
+                f"of memory; the limit is {size_text(self.memory_limit)}. Use fewer shots, or several jobs "
+                "with different `first`, or raise the limit: TrajectoryBackend(memory_limit=...)."
+            )
+        numbers = bound(plan, job.params)
+        request = Request(
+            plan, numbers, job.shots, job.seed, job.first, job.inputs, self.step_limit, progress=self.progress
+        )
+        threads = min(self.threads, job.shots, max(1, (self.memory_limit - needed) // each))
+        found = differentiate(request, gradient, bound_slopes(gradient, numbers), threads, log)
+        aborted, cut = found.status == ABORTED, found.status == CUT
+        return Gradients(job.seed, found.values, found.slopes, found.scores, aborted, cut)
+
+    def _plan(self, job: Job) -> Lowered:
+        if job.prepared.backend == self.name and not isinstance(job.prepared.lowered, Lowered):
+            raise BackendError("This was prepared for derivatives: hand it to `run_gradients`.")
+        if job.prepared.backend != self.name or not isinstance(job.prepared.lowered, Lowered):
+            raise BackendError(
+                f"This was prepared by backend `{job.prepared.backend}`, not by `{self.name}`."
+            )
+        return job.prepared.lowered
+
+    def _run(self, job: Job, plan: Lowered, numbers: object) -> Outcomes:
+        from qdiff.sim.machine.kernels import ABORTED, CUT, Bound
+        from qdiff.sim.machine.running import Request, execute
+
+        assert isinstance(numbers, Bound)
+        columns = len(plan.program.counters), len(plan.readout.qubits), len(plan.operators)
+        needed = job.shots * (8 * columns[0] + columns[1] + 8 * columns[2] + 3)
+        if needed > self.memory_limit:
+            raise ResourceError(
+                f"The outcomes of {job.shots} shots need {size_text(needed)} of memory; the limit is "
+                f"{size_text(self.memory_limit)}. Use fewer shots, or several jobs with different `first`."
+            )
+        # Each thread has states of its own.
+        fitting = max(1, self.memory_limit // (BYTES_PER_AMPLITUDE << plan.qubits))
+        request = Request(
+            plan, numbers, job.shots, job.seed, job.first, job.inputs, self.step_limit, progress=self.progress
+        )
+        results = execute(request, self.threads, fitting)
+        return Outcomes(
+            job.seed,
+            results.counters,
+            results.bits,
+            results.status == ABORTED,
+            results.status == CUT,
+            expectations=expected(plan, results.counters, results.status, results.expectations)
+            if plan.readout.expectations
+            else None,
+        )
+
+
+def checked_threads(threads: object) -> int:
+    """Return the number of threads; None is one for each core.
+
+    Raises:
+        QdiffError: no integer from 1 to the number of cores.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads is None:
+        return cores
+    number = integer(threads)
+    if number is None or not 1 <= number <= cores:
+        raise QdiffError(
+            f"The number of threads is an integer from 1 to the {cores} cores here, got {threads!r}."
+        )
+    return number
+
+
+def expected(
+    plan: Lowered,
+    counters: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
+    status: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
+    operators: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """The expectation of each observable in each run's final state, 0 where it did not end."""
+    column = {operator: i for i, operator in enumerate(plan.operators)}
+    values = np.zeros((len(status), len(plan.readout.expectations)))
+    finished = np.flatnonzero(status == 0)
+    stores, which = np.unique(counters[finished], axis=0, return_inverse=True)
+    for o, observable in enumerate(plan.readout.expectations):
+        scale = np.zeros((len(stores), len(column)))
+        for i, store in enumerate(stores.tolist()):
+            named: Mapping[str, int] = dict(zip(plan.program.counters, store, strict=True))
+            for operator, coefficient in observable.coefficients(named).items():
+                scale[i, column[operator]] = complex(coefficient).real
+        values[finished, o] = np.einsum("rk,rk->r", scale[which.reshape(-1)], operators[finished])
+    return values
+
+
+register_backend(TrajectoryBackend.name, TrajectoryBackend.capabilities, TrajectoryBackend)

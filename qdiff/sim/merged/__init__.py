@@ -1,0 +1,7 @@
+"""Merged shots: shots that share a point, a store and a state share the work (THEORY 9).
+
+order      which instructions come first in a program
+frontier   the distinct states of a program with their probabilities, from one entry on
+shares     how many of the shots each of them gets
+backend    the door: `qdiff.sim.registry` knows it as "merged"
+"""
