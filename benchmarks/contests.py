@@ -82,9 +82,10 @@ class Contest:
 def sample(
     workload: Workload, shots: int, seed: int, backend: str = "trajectory", threads: int = 1
 ) -> qd.Samples:
-    """Shots of a workload."""
+    """Shots of a workload; merged ones always run on one thread."""
+    apart = threads if backend == "trajectory" else None
     return qd.sample(
-        workload.program, workload.params, shots=shots, seed=seed, backend=backend, threads=threads
+        workload.program, workload.params, shots=shots, seed=seed, backend=backend, threads=apart
     )
 
 
