@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-MACHINE = Path(__file__).parents[1] / "qdiff" / "sim" / "machine"
+COMPILED = [Path(__file__).parents[1] / "qdiff" / "sim" / name for name in ("machine", "merged")]
 
 settings.register_profile(
     "qdiff",
@@ -23,8 +23,8 @@ settings.load_profile("qdiff")
 
 def pytest_configure() -> None:
     """Drop compiled code that is older than what it is made of: Numba looks at an entry's own file only."""
-    changed = max(source.stat().st_mtime for source in MACHINE.glob("*.py"))
-    for index in MACHINE.glob("__pycache__/*.nbi"):
+    changed = max(source.stat().st_mtime for folder in COMPILED for source in folder.glob("*.py"))
+    for index in (index for folder in COMPILED for index in folder.glob("__pycache__/*.nbi")):
         if index.stat().st_mtime < changed:
             index.unlink(missing_ok=True)  # another process of the same run may have been first
 

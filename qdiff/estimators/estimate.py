@@ -34,6 +34,7 @@ class Estimate:
         bias_bound: a proved bound of |E[value] - truth|; 0 where unbiased, inf where none is known.
         degrees: degrees of freedom behind `stderr`.
         reason: why intervals are not to be trusted, or "".
+        note: what the backend did otherwise than asked, and why, or "".
     """
 
     value: Real
@@ -44,6 +45,7 @@ class Estimate:
     bias_bound: Real = 0.0
     degrees: Real = math.inf
     reason: str = ""
+    note: str = ""
 
     def __post_init__(self) -> None:
         if np.shape(self.value) != np.shape(self.stderr):
@@ -84,6 +86,7 @@ class Estimate:
             notes.append(f"bias at most {np.max(self.bias_bound):.2g}")
         if self.reason:
             notes.append(f"interval not trusted: {self.reason}")
+        notes += [self.note] if self.note else []
         return f"{shown} ({', '.join(notes)})"
 
     __repr__ = __str__

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +91,8 @@ def estimate_expectation(
         _summary(_values(group, program, readout, rows), group, rows)
         for group, readout, rows in zip(groups, readouts, outcomes, strict=True)
     ]
-    return _combined(parts, sum(shares), seed)
+    said = dict.fromkeys(rows.note for rows in outcomes if rows.note)
+    return replace(_combined(parts, sum(shares), seed), note="; ".join(said))
 
 
 @dataclass(frozen=True)

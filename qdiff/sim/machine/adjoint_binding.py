@@ -22,7 +22,7 @@ from qdiff.sim.generators import effective_generator
 from qdiff.sim.machine import code as c
 from qdiff.sim.machine.adjoint_code import GENERATOR, GradientPlan, parts_of
 from qdiff.sim.machine.fusion import pattern, touches
-from qdiff.sim.machine.kernels import Bound
+from qdiff.sim.machine.tables import Bound
 from qdiff.sim.pure.plan import KIND
 
 WITHOUT_SCORE = (

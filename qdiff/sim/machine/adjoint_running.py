@@ -1,4 +1,4 @@
-"""Running shots with a backward sweep over each; see `adjoint_kernels`.
+"""Running shots with a backward sweep over each; see `adjoint_shots`.
 
     slopes = 2 Re⟨ψ|O|∂ψ⟩ = o · scores + Σ_m m(σ) · 2 Re⟨ψ|O_m - ⟨O_m⟩|∂ψ⟩,     scores = 2 Re⟨ψ|∂ψ⟩
 
@@ -13,14 +13,17 @@ log(CHECKPOINTS) times.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isqrt
 from threading import Event
 from typing import NamedTuple
 
 import numpy as np
 
-from qdiff.sim.machine import adjoint_kernels as a
+from qdiff.sim.machine import adjoint_shots as a
+from qdiff.sim.machine import adjoint_trail as t
 from qdiff.sim.machine import code as c
-from qdiff.sim.machine import kernels as k
+from qdiff.sim.machine import tables as k
+from qdiff.sim.machine.adjoint_apart import address_of
 from qdiff.sim.machine.adjoint_binding import (
     Slopes,
     certain,
@@ -29,8 +32,12 @@ from qdiff.sim.machine.adjoint_binding import (
     put_live_generator,
 )
 from qdiff.sim.machine.adjoint_code import GENERATOR, GradientPlan, parts_of
+from qdiff.sim.machine.adjoint_sweep import sweep
 from qdiff.sim.machine.backend import expected
+from qdiff.sim.machine.fusion import LISTED_QUBITS
+from qdiff.sim.machine.parts import addresses_of
 from qdiff.sim.machine.running import BUDGET, Request, Worker, answer, in_chunks
+from qdiff.sim.machine.tree import Tree
 
 LOG_BYTES = 2**24
 """Room for the states of one thread's log."""
@@ -41,6 +48,8 @@ CHECKPOINTS = 16
 FINE_QUBITS = 10
 """On registers up to this size the log has an entry for every op: copying a state costs less than taking the
 op back."""
+TANGENT_BYTES = 2**25
+"""Room for the derivatives of states of one thread's tree."""
 FEWEST_ENTRIES_OF_FLOATS = 64
 """So many of the largest entries fit into the floats of a log."""
 
@@ -137,6 +146,9 @@ class Sweeper(Worker):
                 kraus=slopes.kraus.copy(),
             )
         self.trail = trail(gradient, self.tree, log.entries)
+        tables = self.plan.code, self.bound, self.tree, gradient.sites, self.slopes, self.trail, self.work.psi
+        self.sweep = address_of(sweep, *tables)
+        self.parts = addresses_of(self.plan, derivatives=True)
         self.checkpoints: list[_Checkpoint] = []
         self.resume: _Resume | None = None
 
@@ -152,7 +164,7 @@ class Sweeper(Worker):
             rests=np.zeros((shots, len(self.gradient.rows), names)),
         )
         work.context[:] = 0
-        marks[a.TARGET] = marks[a.CLOSING] = -1
+        marks[t.TARGET] = marks[t.CLOSING] = -1
         while not self.stopped.is_set():
             work.context[k.BUDGET] = BUDGET
             reason = a.follow(
@@ -170,6 +182,8 @@ class Sweeper(Worker):
                 np.uint64((request.first + start) % 2**64),
                 float(request.shots),
                 request.step_limit,
+                self.sweep,
+                self.parts,
             )
             match reason:
                 case k.FINISHED:
@@ -203,29 +217,29 @@ class Sweeper(Worker):
     def keep(self) -> None:
         """The log is full: keep where its window began, and begin another one."""
         marks, trail, work = self.trail.marks, self.trail, self.work
-        if marks[a.BEFORE] == 0:
+        if marks[t.BEFORE] == 0:
             context = work.context.copy()
             context[[k.PC, k.STEPS, k.DRAWS]] = trail.origin
             self.checkpoints = [_Checkpoint(0, context, trail.start.copy(), trail.states[0].copy())]
-        here = _Checkpoint(int(marks[a.MADE]), work.context.copy(), work.store.copy(), work.psi.copy())
+        here = _Checkpoint(int(marks[t.MADE]), work.context.copy(), work.store.copy(), work.psi.copy())
         self.checkpoints.append(here)
         if len(self.checkpoints) > self.most:
             del self.checkpoints[1:-1:2]
-        marks[a.BEFORE] = len(self.checkpoints) - 1
-        marks[[a.LOGGED, a.USED]] = 0
+        marks[t.BEFORE] = len(self.checkpoints) - 1
+        marks[[t.LOGGED, t.USED]] = 0
 
     def go_back(self) -> None:
         """A window is swept: run the one before it again."""
         marks, work = self.trail.marks, self.work
         if self.resume is None:
-            self.resume = _Resume(work.context.copy(), work.store.copy(), int(marks[a.CLOSING]))
-        marks[a.TARGET] = self.checkpoints.pop().made
+            self.resume = _Resume(work.context.copy(), work.store.copy(), int(marks[t.CLOSING]))
+        marks[t.TARGET] = self.checkpoints.pop().made
         window = self.checkpoints[-1]
         work.context[:], work.store[:], work.psi[:] = window.context, window.store, window.psi
         work.context[[k.GIVEN, k.DRAWN]] = 0  # numbers that were given, words that were drawn are gone
-        marks[[a.LOGGED, a.USED, a.SWEPT]] = 0
-        marks[a.MADE], marks[a.CLOSING] = window.made, -1
-        marks[a.BEFORE] = len(self.checkpoints) - 1
+        marks[[t.LOGGED, t.USED, t.SWEPT]] = 0
+        marks[t.MADE], marks[t.CLOSING] = window.made, -1
+        marks[t.BEFORE] = len(self.checkpoints) - 1
 
     def go_on(self) -> None:
         """All windows are swept: go on behind the end of the segment."""
@@ -233,7 +247,7 @@ class Sweeper(Worker):
         assert self.resume is not None
         work.context[:], work.store[:] = self.resume.context, self.resume.store
         work.context[k.DRAWN] = 0
-        marks[a.TARGET], marks[a.CLOSING], marks[a.SWEPT] = -1, self.resume.closing, 1
+        marks[t.TARGET], marks[t.CLOSING], marks[t.SWEPT] = -1, self.resume.closing, 1
         self.resume = None
 
     # --- Numbers that the compiled loop asks for ---------------------------------------------------
@@ -277,31 +291,40 @@ class Sweeper(Worker):
             raise certain(plan, pc, changing[0])
 
 
-def trail(gradient: GradientPlan, tree: k.Tree, entries: int) -> a.Trail:
+def trail(gradient: GradientPlan, tree: Tree, entries: int) -> t.Trail:
     """Room for what one thread knows of paths; the log has so many entries."""
     plan, names, waves = gradient.plan, len(gradient.wrt), 1 + len(gradient.rows)
-    dimension = 1 << plan.qubits
-    made = a.Trail(
+    dimension, pairs = 1 << plan.qubits, (waves + 1) // 2
+    small = plan.qubits <= LISTED_QUBITS  # else no pass is a permutation of all amplitudes
+    each = (names + 1) // 2
+    slots = min(TANGENT_BYTES // max(32 * dimension * each, 1), len(tree.states))
+    made = t.Trail(
         marks=np.zeros(10, dtype=np.int64),
         start=np.zeros(len(plan.counters), dtype=np.int64),
         origin=np.zeros(3, dtype=np.int64),
         parents=np.full((len(tree.nodes), 2), -1, dtype=np.int64),
         known=np.zeros(len(tree.states), dtype=np.int64),
         cached=np.zeros((len(tree.states), waves, names)),
+        slots=np.full(len(tree.states), -1, dtype=np.int64),
+        held=np.zeros(1, dtype=np.int64),
+        tangents=np.empty((slots, each, dimension, 4)),
         entries=np.zeros((entries, 3), dtype=np.int64),
         states=np.empty((entries, 2, dimension)),
         floats=np.empty(FEWEST_ENTRIES_OF_FLOATS * gradient.logged),
-        waves=np.empty((waves, 2, dimension)),
+        waves=np.empty((pairs, dimension, 4)),
         active=np.zeros(waves, dtype=np.int64),
-        after=np.empty((2, dimension)),
-        outer=np.zeros((waves, plan.matrices), dtype=np.complex128),
+        after=np.empty((dimension, 4)),
+        room=np.empty((dimension if small else isqrt(int(plan.code.ops[:, c.NUMBERS].max(initial=4))), 4)),
+        outer=np.zeros((pairs, 2 * plan.matrices, 4)),
         touched=np.zeros(len(plan.code.ops), dtype=np.int64),
         found=np.zeros((waves, names)),
         derivs=np.zeros(names),
     )
-    made.marks[a.NEEDED] = gradient.logged
+    made.marks[t.NEEDED] = gradient.logged
+    if slots:
+        made.tangents[0], made.slots[0], made.held[0] = 0.0, 0, 1
     runs = plan.code.instructions[plan.code.instructions[:, c.OP] == c.GATES]
-    made.marks[a.FINE] = (
+    made.marks[t.FINE] = (
         plan.qubits <= FINE_QUBITS and (runs[:, c.B] - runs[:, c.A]).max(initial=1) <= entries
     )
     return made

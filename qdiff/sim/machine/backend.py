@@ -80,7 +80,7 @@ class TrajectoryBackend:
 
     def prepare(self, program: Program, readout: Readout) -> Prepared:
         """See `Backend.prepare`."""
-        from qdiff.sim.machine.lowering import lower
+        from qdiff.sim.machine.plans import plan_of
 
         require(self, program, readout)
         unknown = [qubit for qubit in readout.qubits if qubit not in program.qubits]
@@ -96,7 +96,7 @@ class TrajectoryBackend:
                 f"{size_text(self.memory_limit)}, enough for {max(most, 0)} qubits. Use fewer qubits (reset "
                 f"and reuse them), or raise the limit: {type(self).__name__}(memory_limit=...)."
             )
-        return Prepared(self.name, program, readout, lower(program, readout))
+        return Prepared(self.name, program, readout, plan_of(program, readout))
 
     def run(self, jobs: Sequence[Job]) -> list[Outcomes]:
         """See `Backend.run`.
@@ -104,7 +104,7 @@ class TrajectoryBackend:
         An interrupt is heard within a second; the jobs of the call are then lost as a whole.
         """
         from qdiff.sim.machine.binding import bound
-        from qdiff.sim.machine.kernels import Bound
+        from qdiff.sim.machine.tables import Bound
 
         known: dict[tuple[int, tuple[tuple[str, float], ...]], Bound] = {}
         outcomes = []
@@ -156,13 +156,13 @@ class TrajectoryBackend:
         from qdiff.sim.machine.adjoint_binding import bound_slopes
         from qdiff.sim.machine.adjoint_running import Log, differentiate
         from qdiff.sim.machine.binding import bound
-        from qdiff.sim.machine.kernels import ABORTED, CUT
         from qdiff.sim.machine.running import Request
+        from qdiff.sim.machine.tables import ABORTED, CUT
 
         plan, names = gradient.plan, len(gradient.wrt)
         columns = len(plan.readout.expectations) * (1 + names) + names
         log = Log.fitting(plan.qubits)
-        states = log.entries + log.checkpoints + len(gradient.rows) + 5
+        states = log.entries + log.checkpoints + len(gradient.rows) + 8
         each = (states << plan.qubits) * 16
         needed = 8 * job.shots * columns + each
         if needed > self.memory_limit:
@@ -190,8 +190,8 @@ class TrajectoryBackend:
         return job.prepared.lowered
 
     def _run(self, job: Job, plan: Lowered, numbers: object) -> Outcomes:
-        from qdiff.sim.machine.kernels import ABORTED, CUT, Bound
         from qdiff.sim.machine.running import Request, execute
+        from qdiff.sim.machine.tables import ABORTED, CUT, Bound
 
         assert isinstance(numbers, Bound)
         columns = len(plan.program.counters), len(plan.readout.qubits), len(plan.operators)

@@ -9,7 +9,9 @@ import numpy as np
 from qdiff.errors import EvaluationError
 from qdiff.lang.running import PROBABILITY_SLACK
 from qdiff.sim.machine import code as c
-from qdiff.sim.machine.kernels import Bound, Work, bind
+from qdiff.sim.machine.matrices import bind
+from qdiff.sim.machine.parts import addresses_of
+from qdiff.sim.machine.tables import Bound, Work
 
 
 def bound(plan: c.Lowered, params: Mapping[str, float]) -> Bound:
@@ -28,10 +30,10 @@ def bound(plan: c.Lowered, params: Mapping[str, float]) -> Bound:
         kraus=np.zeros(plan.kraus, dtype=np.complex128),
     )
     put_drifting(plan, params, made)
-    work = scratch(plan)
-    bind(plan.code, made, work)
+    work, parts = scratch(plan), addresses_of(plan)
+    bind(plan.code, made, work, parts)
     if put_exact(plan, params, made):
-        bind(plan.code, made, work)
+        bind(plan.code, made, work, parts)
     for instruction in plan.channels:
         e = plan.code.instructions[instruction, c.A]
         p = made.values[e]
@@ -77,8 +79,8 @@ def scratch(plan: c.Lowered) -> Work:
         psi=np.zeros((2, dimension)),
         other=np.zeros((2, dimension)),
         outcomes=np.zeros(plan.outcomes),
-        whole=np.zeros(plan.longest, dtype=np.int64),
-        real=np.zeros(plan.longest),
+        whole_rows=np.zeros(plan.longest, dtype=np.int64),
+        real_rows=np.zeros(plan.longest),
         single=np.zeros(1, dtype=np.int64),
         given_whole=np.zeros(1, dtype=np.int64),
         given_real=np.zeros(1),

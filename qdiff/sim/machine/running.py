@@ -22,18 +22,19 @@ from qdiff.lang.expr import Expr
 from qdiff.lang.running import PROBABILITY_SLACK, checked_counter, improbable, located
 from qdiff.sim import flow as f
 from qdiff.sim.machine import code as c
-from qdiff.sim.machine import kernels as k
+from qdiff.sim.machine import tables as k
 from qdiff.sim.machine.binding import put_kraus, scratch
+from qdiff.sim.machine.parts import addresses_of
+from qdiff.sim.machine.shots import run
+from qdiff.sim.machine.tree import empty_tree
 from qdiff.sim.machine.wide import WIDE_QUBITS, Team
 
 BUDGET = 10**7
 """Instructions and sixteenths of amplitudes that the compiled loop handles before it returns: some 0.1 s."""
 TREE_BYTES = 2**25
 """Room for the states of one thread's tree."""
-LARGEST_TREE = 2**14
-"""States in a tree."""
 PIECES = 8
-"""Chunks for each thread, so that all end at about the same time."""
+"""Chunks for each of several threads, so that all end at about the same time."""
 CHUNK = 2**14
 """Shots that a thread takes at a time, where there are many."""
 
@@ -94,7 +95,8 @@ def in_chunks(request: Request, worker: Callable[[Event | None], Chunk], threads
         worker: makes what one thread runs chunks (first row, end) with; it is told what stops it, None if it
             is alone.
     """
-    chunks = list(_chunks(request.shots, threads))
+    several = threads > 1 or request.progress
+    chunks = list(_chunks(request.shots, PIECES * threads if several else 1))
     with _bar(request) as bar:
         if threads == 1:
             run = worker(None)
@@ -170,8 +172,9 @@ class _Silent:
         """Nothing is shown."""
 
 
-def _chunks(shots: int, threads: int) -> Iterator[tuple[int, int]]:
-    size = min(CHUNK, max(1, shots // (PIECES * threads)))
+def _chunks(shots: int, pieces: int) -> Iterator[tuple[int, int]]:
+    """First row and end of each of at least so many chunks, where there are as many shots."""
+    size = min(CHUNK, max(1, shots // pieces))
     for start in range(0, shots, size):
         yield start, min(start + size, shots)
 
@@ -184,27 +187,6 @@ def _empty(request: Request) -> k.Results:
         status=np.zeros(shots, dtype=np.uint8),
         expectations=np.zeros((shots, len(request.plan.operators))),
     )
-
-
-def tree(qubits: int, room: int) -> k.Tree:
-    """An empty tree for states on so many qubits, in `room` bytes; without nodes where none fits."""
-    dimension = 1 << qubits
-    states = min(room // (16 * dimension), LARGEST_TREE)
-    nodes, slots = (2 * states, 8 * states + 2 * k.MOST_OUTCOMES) if states else (0, 0)
-    made = k.Tree(
-        states=np.empty((states, 2, dimension)),
-        nodes=np.full((nodes, 4), -1, dtype=np.int64),
-        chances=np.zeros(nodes),
-        cumulated=np.zeros(slots),
-        children=np.full(slots, -1, dtype=np.int64),
-        used=np.zeros(3, dtype=np.int64),
-    )
-    if states:  # the root: |0…0⟩
-        made.states[0] = 0.0
-        made.states[0, 0, 0] = 1.0
-        made.nodes[0, k.STATE], made.chances[0] = 0, 1.0
-        made.used[:2] = 1
-    return made
 
 
 class Worker:
@@ -221,7 +203,8 @@ class Worker:
             self.bound = request.bound._replace(
                 matrices=request.bound.matrices.copy(), kraus=request.bound.kraus.copy()
             )
-        self.tree = tree(plan.qubits, request.tree_bytes)
+        self.tree = empty_tree(plan.qubits, request.tree_bytes)
+        self.parts = addresses_of(plan)
         self.start = np.zeros(len(plan.counters), dtype=np.int64)
         for i, name in enumerate(plan.counters):
             self.start[i] = request.inputs.get(name, 0)
@@ -240,7 +223,7 @@ class Worker:
         work.context[k.WIDE] = self.team is not None
         while not self.stopped.is_set():
             work.context[k.BUDGET] = BUDGET
-            reason = k.run(
+            reason = run(
                 self.plan.code,
                 self.bound,
                 self.tree,
@@ -252,6 +235,7 @@ class Worker:
                 np.uint64((request.first + start) % 2**64),
                 float(request.shots),
                 request.step_limit,
+                self.parts,
             )
             if reason == k.FINISHED:
                 return

@@ -41,7 +41,7 @@ class MergedBackend(TrajectoryBackend):
     name = "merged"
 
     def _run(self, job: Job, plan: Lowered, numbers: object) -> Outcomes:
-        from qdiff.sim.machine.kernels import Bound
+        from qdiff.sim.machine.tables import Bound
         from qdiff.sim.merged.frontier import Frontier
         from qdiff.sim.merged.shares import TooManyStates, shared
 
@@ -62,7 +62,7 @@ class MergedBackend(TrajectoryBackend):
 
 def _outcomes(plan: Lowered, seed: int, ends: Ends) -> Outcomes:
     """Ends as unique rows with counts."""
-    from qdiff.sim.machine.kernels import ABORTED, CUT
+    from qdiff.sim.machine.tables import ABORTED, CUT
 
     status, places = ends.status.astype(np.uint8), np.arange(len(plan.readout.qubits))
     return Outcomes(

@@ -8,7 +8,7 @@
 Entries with equal instruction and store whose states are equal up to a phase and a distance η of 1e-12 are
 one; that moves a probability by at most 2 · mass · η. Probabilities of rows, leaves and endings add up to 1.
 Nothing is drawn here: what is found depends on the program, its parameters and the number of shots.
-`machine.kernels` does the work; this module gives it room, and answers where an instruction needs a number.
+`expansion` does the work; this module gives it room, and answers where an instruction needs a number.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ import numpy as np
 
 from qdiff.errors import QdiffError, ResourceError
 from qdiff.sim.machine import code as c
-from qdiff.sim.machine import kernels as k
+from qdiff.sim.machine import tables as t
 from qdiff.sim.machine.binding import scratch
 from qdiff.sim.machine.code import Floats, Ints
+from qdiff.sim.machine.parts import addresses_of
 from qdiff.sim.machine.running import BUDGET, answer
+from qdiff.sim.merged import entries as e
+from qdiff.sim.merged import expansion as k
 from qdiff.sim.merged.order import ranks
 from qdiff.sim.sizes import size_text
 
@@ -93,16 +96,17 @@ class Frontier:
     def __init__(
         self,
         plan: c.Lowered,
-        bound: k.Bound,
+        bound: t.Bound,
         inputs: Mapping[str, int],
         step_limit: int,
         room: int,
-        tolerance: float = k.MERGE_DISTANCE,
+        tolerance: float = e.MERGE_DISTANCE,
     ) -> None:
         self.plan = plan
         self.bound = bound
         self.step_limit = step_limit
         self.tolerance = tolerance
+        self.parts = addresses_of(plan)
         self.ranks = ranks(plan.code, plan.entry)
         self.branches = _branches(plan)
         self.worth = min(max(LEAST_WORTH, WORTH_PER_AMPLITUDE * 2**plan.qubits), 1.0)
@@ -120,7 +124,7 @@ class Frontier:
         self.bytes_per_row = 8 * (len(plan.program.counters) + operators + 6)
         self.most_entries = min(room // 2 // self.bytes_per_entry, MOST_ENTRIES)
         self.most_rows = room // 4 // self.bytes_per_row
-        self.work = scratch(plan)._replace(context=np.zeros(k.CONTEXT, dtype=np.int64))
+        self.work = scratch(plan)._replace(context=np.zeros(e.CONTEXT, dtype=np.int64))
         first = max(self.branches + 2, min(FIRST_ENTRIES, FIRST_BYTES // (16 * dimension)), LEAST_ENTRIES)
         self.first_entries = min(first, max(self.most_entries, LEAST_ENTRIES))
         self.entries = self._new_entries(self.first_entries)
@@ -151,13 +155,13 @@ class Frontier:
             ready = self._expand(root, shots, most_effort, by_steps=True)
             assert ready is not None
         context, entries = self.work.context, self.entries
-        kept = entries.slots[: context[k.KEPT], k.SET_ASIDE]
-        kept = np.concatenate([kept, entries.slots[: context[k.HEAPED], k.WAITING]])
-        keys, numbers = self.rows.keys[: context[k.ROWS]], self.rows.numbers[: context[k.ROWS]]
+        kept = entries.slots[: context[e.KEPT], e.SET_ASIDE]
+        kept = np.concatenate([kept, entries.slots[: context[e.HEAPED], e.WAITING]])
+        keys, numbers = self.rows.keys[: context[e.ROWS]], self.rows.numbers[: context[e.ROWS]]
         return Found(
-            keys[:, k.STATUS],
-            keys[:, k.BITS],
-            keys[:, k.ROW_STORE :],
+            keys[:, e.STATUS],
+            keys[:, e.BITS],
+            keys[:, e.ROW_STORE :],
             numbers[:, 1:],
             numbers[:, 0],
             kept,
@@ -170,23 +174,23 @@ class Frontier:
         """A copy of an entry that was kept."""
         slot = self.entries.slots[kept]
         return Entry(
-            int(slot[k.AT]),
-            slot[k.STORE :].copy(),
+            int(slot[e.AT]),
+            slot[e.STORE :].copy(),
             self.entries.states[kept].copy(),
             self.entries.numbers[kept, 1:].copy(),
-            int(slot[k.SHORTEST]),
+            int(slot[e.SHORTEST]),
         )
 
     def is_ending(self, kept: int) -> bool:
         """Whether an entry that was kept is at a read-out."""
-        return bool(self.plan.code.instructions[self.entries.slots[kept, k.AT], c.OP] == c.READ)
+        return bool(self.plan.code.instructions[self.entries.slots[kept, e.AT], c.OP] == c.READ)
 
     def _expand(self, root: Entry, shots: int, most_effort: float, *, by_steps: bool) -> bool | None:
         """Run the kernel until it has finished (True) or must not go on (False); None: it must know steps."""
         context = self.work.context
         self._begin(root)
         while True:
-            context[k.BUDGET] = BUDGET
+            context[t.BUDGET] = BUDGET
             reason = k.expand(
                 self.plan.code,
                 self.bound,
@@ -201,13 +205,14 @@ class Frontier:
                 self.branches,
                 most_effort,
                 self.tolerance,
+                self.parts,
             )
             match reason:
-                case k.FINISHED:
+                case t.FINISHED:
                     return True
-                case k.PAUSED:
+                case t.PAUSED:
                     pass  # an interrupt is heard here
-                case k.ASK:
+                case t.ASK:
                     self._answer(shots)
                 case k.FULL:
                     if not self._more_entries():
@@ -228,36 +233,36 @@ class Frontier:
             self.rows = self._new_rows(FIRST_ROWS)
         entries = self.entries
         entries.heads[:], self.rows.heads[:], entries.sums[:], context[:] = -1, -1, 0.0, 0
-        entries.slots[:, k.SPARE] = np.arange(size - 1, -1, -1)
+        entries.slots[:, e.SPARE] = np.arange(size - 1, -1, -1)
         entries.states[0], self.work.store[:] = root.state, root.store
         entries.numbers[0, 0], entries.numbers[0, 1:] = 1.0, root.ends
-        entries.slots[0, [k.AT, k.SHORTEST, k.LONGEST]] = root.pc, root.steps, root.steps
-        context[k.UNUSED], context[k.PARENT] = size - 1, -1
+        entries.slots[0, [e.AT, e.SHORTEST, e.LONGEST]] = root.pc, root.steps, root.steps
+        context[e.UNUSED], context[e.PARENT] = size - 1, -1
 
     def _answer(self, shots: int) -> None:
         """Give the kernel a number; what has none is an error where shots come for sure, else it is kept."""
         context, entries = self.work.context, self.entries
-        child = int(context[k.CHILD])
-        current = int(context[k.PARENT]) if child < 0 else child
+        child = int(context[e.CHILD])
+        current = int(context[e.PARENT]) if child < 0 else child
         try:
             answer(self.plan, self.bound, self.work)
         except QdiffError:
             mass = float(entries.numbers[current, 0])
             if mass > ALL or mass * shots > SURE:
                 raise
-            entries.slots[current, k.STORE :] = self.work.store
-            entries.slots[context[k.KEPT], k.SET_ASIDE] = current
-            context[k.KEPT] += 1
-            context[k.PARENT if child < 0 else k.CHILD] = -1
+            entries.slots[current, e.STORE :] = self.work.store
+            entries.slots[context[e.KEPT], e.SET_ASIDE] = current
+            context[e.KEPT] += 1
+            context[e.PARENT if child < 0 else e.CHILD] = -1
         else:
-            context[k.GIVEN] = 1
+            context[t.GIVEN] = 1
 
     # --- Room -------------------------------------------------------------------------------------
 
-    def _new_entries(self, size: int) -> k.Entries:
-        return k.Entries(
+    def _new_entries(self, size: int) -> e.Entries:
+        return e.Entries(
             states=np.empty((size, 2, 1 << self.plan.qubits)),
-            slots=np.zeros((size, k.STORE + len(self.plan.counters)), dtype=np.int64),
+            slots=np.zeros((size, e.STORE + len(self.plan.counters)), dtype=np.int64),
             numbers=np.zeros((size, 1 + len(self.plan.operators))),
             heads=np.full(_power(size), -1, dtype=np.int64),
             ranks=self.ranks,
@@ -273,16 +278,16 @@ class Frontier:
         new = self.entries = self._new_entries(larger)
         new.states[:size], new.slots[:size], new.numbers[:size] = old.states, old.slots, old.numbers
         new.sums[:] = old.sums
-        unused = context[k.UNUSED]
-        new.slots[unused : unused + larger - size, k.SPARE] = np.arange(larger - 1, size - 1, -1)
-        context[k.UNUSED] += larger - size
-        waiting = new.slots[: context[k.HEAPED], k.WAITING]
-        new.slots[waiting, k.LINK] = _chained(new.slots[waiting, k.HASH], new.heads, waiting)
+        unused = context[e.UNUSED]
+        new.slots[unused : unused + larger - size, e.SPARE] = np.arange(larger - 1, size - 1, -1)
+        context[e.UNUSED] += larger - size
+        waiting = new.slots[: context[e.HEAPED], e.WAITING]
+        new.slots[waiting, e.LINK] = _chained(new.slots[waiting, e.HASH], new.heads, waiting)
         return True
 
-    def _new_rows(self, size: int) -> k.Rows:
-        return k.Rows(
-            keys=np.zeros((size, k.ROW_STORE + len(self.plan.program.counters)), dtype=np.int64),
+    def _new_rows(self, size: int) -> e.Rows:
+        return e.Rows(
+            keys=np.zeros((size, e.ROW_STORE + len(self.plan.program.counters)), dtype=np.int64),
             numbers=np.zeros((size, 1 + len(self.plan.operators))),
             heads=np.full(_power(size), -1, dtype=np.int64),
         )
@@ -297,7 +302,7 @@ class Frontier:
             )
         new = self.rows = self._new_rows(GROWTH * size)
         new.keys[:size], new.numbers[:size] = old.keys, old.numbers
-        new.keys[:size, k.ROW_LINK] = _chained(new.keys[:size, k.ROW_HASH], new.heads, np.arange(size))
+        new.keys[:size, e.ROW_LINK] = _chained(new.keys[:size, e.ROW_HASH], new.heads, np.arange(size))
 
 
 def _branches(plan: c.Lowered) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from qdiff.sim.machine import kernels as k
+from qdiff.sim.machine import tables as t
 from qdiff.sim.machine.code import Floats, Ints
 from qdiff.sim.merged.frontier import Entry, Found, Frontier
 
@@ -109,7 +109,7 @@ def _read(frontier: Frontier, entry: Entry, shots: int, rng: np.random.Generator
     bits, counts = np.unique(np.minimum(drawn, len(cumulated) - 1), return_counts=True)
     counters = len(plan.program.counters)
     return Ends(
-        np.full(len(bits), k.ENDED),
+        np.full(len(bits), t.ENDED),
         bits,
         np.tile(entry.store[:counters], (len(bits), 1)),
         np.tile(entry.ends, (len(bits), 1)),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
+from numba.core.caching import FunctionCache
 from reference.derivatives import value_and_gradient
 from reference.histories import History, Run, drawn, enumerated
 from sim.machine.sampled import ALL
@@ -24,15 +25,15 @@ from qdiff.lang.observable import Observable, Term
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.sim.expressions import Derivatives
-from qdiff.sim.machine import adjoint_code, adjoint_kernels
+from qdiff.sim.machine import adjoint_code, adjoint_shots, adjoint_sweep
 from qdiff.sim.machine.adjoint_binding import WITHOUT_SCORE, bound_slopes
 from qdiff.sim.machine.adjoint_code import differentiated
 from qdiff.sim.machine.adjoint_running import Found, Log, differentiate
 from qdiff.sim.machine.backend import TrajectoryBackend
 from qdiff.sim.machine.binding import bound
-from qdiff.sim.machine.kernels import CUT
 from qdiff.sim.machine.lowering import lower
 from qdiff.sim.machine.running import TREE_BYTES, Request
+from qdiff.sim.machine.tables import CUT
 from qdiff.sim.machine.verify import verify
 from qdiff.sim.protocol import Job, Readout, TangentBackend
 
@@ -331,8 +332,9 @@ def test_the_sweep_is_compiled_once_and_kept_on_disk() -> None:
     for name in ("channels", "measured and reset"):
         program, params = SMALL[name]
         found_by_machine(program, [everything(program)], params, 30, seed=2**64 - 1, first=2**64 - 20)
-    assert len(adjoint_kernels.follow.signatures) == 1
-    assert type(adjoint_kernels.follow._cache).__name__ == "FunctionCache"
+    for function in (adjoint_shots.follow, adjoint_sweep.sweep):
+        assert len(function.signatures) == 1
+        assert isinstance(function._cache, FunctionCache)
 
 
 # --- Errors -------------------------------------------------------------------------------------------------

@@ -16,36 +16,46 @@ from hypothesis import strategies as st
 from qdiff.errors import EvaluationError
 from qdiff.lang import expr as ex
 from qdiff.lang.expr import Counter, Expr, Number, Parameter, add, divide, multiply, negate
+from qdiff.lang.text.parser import parse
+from qdiff.sim.machine import arithmetic
 from qdiff.sim.machine import code as c
-from qdiff.sim.machine import kernels
+from qdiff.sim.machine.binding import bound, scratch
 from qdiff.sim.machine.bytecode import compile_expressions
+from qdiff.sim.machine.compiled import address_of
+from qdiff.sim.machine.lowering import lower
+from qdiff.sim.machine.tables import Tables
+from qdiff.sim.protocol import Readout
 
 PARAMETERS, COUNTERS = tuple(POINT), tuple(STORE)
 A, B, T = Counter("c"), Counter("m[0]"), Parameter("t")
 WIDE = st.sampled_from([0, 1, -1, 2, -3, 10**9, 2**31, -(2**31), 2**53 + 1, 2**62, 2**63 - 1, -(2**63)])
 
 
+_evaluate = arithmetic.evaluate.call
+
+
 @numba.njit
-def _evaluate(starts, rows, floats, hazards, parameters, store, whole, real):  # type: ignore[no-untyped-def]
-    return kernels.evaluate(starts, rows, floats, hazards, 0, parameters, store, whole, real)
+def computed(code, bound, work, address):  # type: ignore[no-untyped-def]
+    return _evaluate(address, address_of(Tables(code, bound, work)), 0)
 
 
 def value(expression: Expr, store: Mapping[str, int] = STORE) -> int | float | None:
     """What the machine finds; None where it asks."""
+    plan = lower(parse("qubit: q\nskip"), Readout())
     compiled = compile_expressions([expression], PARAMETERS, COUNTERS)
-    found, integer, real = _evaluate(
-        compiled.starts,
-        compiled.rows,
-        compiled.floats,
-        compiled.hazards,
-        np.array([POINT[name] for name in PARAMETERS]),
-        np.array([store[name] for name in COUNTERS]),
-        np.zeros(compiled.longest, dtype=np.int64),
-        np.zeros(compiled.longest),
+    code = plan.code._replace(
+        starts=compiled.starts, rows=compiled.rows, floats=compiled.floats, hazards=compiled.hazards
     )
-    if not found:
+    numbers = bound(plan, {})._replace(parameters=np.array([POINT[name] for name in PARAMETERS]))
+    work = scratch(plan)._replace(
+        store=np.array([store[name] for name in COUNTERS]),
+        whole_rows=np.zeros(compiled.longest, dtype=np.int64),
+        real_rows=np.zeros(compiled.longest),
+    )
+    row = computed(code, numbers, work, arithmetic.evaluate.address)
+    if row < 0:
         return None
-    return int(integer) if compiled.whole[0] else float(real)
+    return int(work.whole_rows[row]) if compiled.whole[0] else float(work.real_rows[row])
 
 
 def truth(expression: Expr, store: Mapping[str, int] = STORE) -> Any:

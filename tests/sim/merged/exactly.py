@@ -9,9 +9,9 @@ from chi_square import ABORTED
 
 from qdiff.lang.tree import Program
 from qdiff.sim.machine.binding import bound
-from qdiff.sim.machine.kernels import ABORTED as STATUS_ABORTED
-from qdiff.sim.machine.kernels import CUT
 from qdiff.sim.machine.lowering import lower
+from qdiff.sim.machine.tables import ABORTED as STATUS_ABORTED
+from qdiff.sim.machine.tables import CUT
 from qdiff.sim.merged.frontier import Found, Frontier
 from qdiff.sim.protocol import Readout
 

@@ -80,3 +80,9 @@ def test_what_does_not_fit_runs_as_trajectories() -> None:
     assert samples.note == ("run as trajectories, merging does not pay: 18 states need 19.8 KiB of memory")
     assert np.array_equal(samples.bits, sample(program, shots=20, seed=4).bits)
     assert repr(samples).endswith(f"; 20 shots, seed 4, {samples.note})")
+    estimate = estimate_expectation(
+        MergedBackend(memory_limit=2**14), program, Z("q[0]") + Z("q[5]"), {}, 20, seed=4
+    )
+    assert estimate.note == samples.note  # once, whatever the number of groups
+    assert str(estimate).endswith(f"seed 4, interval not trusted: {estimate.reason}, {estimate.note})")
+    assert estimate_expectation(MergedBackend(), program, Z("q[0]"), {}, 20, seed=4).note == ""

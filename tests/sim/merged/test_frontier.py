@@ -16,9 +16,10 @@ from qdiff.lang.observable import Observable, Z
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.rules.derivative import differentiate
-from qdiff.sim.machine import kernels as k
 from qdiff.sim.machine.backend import expected
+from qdiff.sim.machine.tables import CUT
 from qdiff.sim.merged import frontier as merged
+from qdiff.sim.merged.entries import MERGE_DISTANCE
 from qdiff.sim.protocol import Readout
 
 MANY = 10**13
@@ -87,12 +88,12 @@ def test_what_is_close_is_not_the_same() -> None:
         "qubit: q, r\nif flip(0.5) then Rx(1)[q] else Rx(-1)[q] fi; if flip(0.5) then H[r] fi; Rx(1)[q]"
     )
     exact = exact_distribution(program, {})
-    for tolerance, error in ((k.MERGE_DISTANCE, 0.0), (1.0, 0.2)):
+    for tolerance, error in ((MERGE_DISTANCE, 0.0), (1.0, 0.2)):
         front = frontier(program, {}, tolerance=tolerance)
         found = front.expand(front.start, MANY)
         assert distance(distribution(found), exact) == pytest.approx(error, abs=0.1 if error else 1e-13)
     program = parse("qubit: q\nif flip(0.5) then Rz(1)[q] else Ry(1e-9)[q] fi; if flip(0.5) then X[q] fi")
-    for tolerance, merged_mass in ((k.MERGE_DISTANCE, 0.0), (1e-8, 0.5)):
+    for tolerance, merged_mass in ((MERGE_DISTANCE, 0.0), (1e-8, 0.5)):
         front = frontier(program, {}, tolerance=tolerance)
         assert front.expand(front.start, MANY).apart == pytest.approx(
             merged_mass * 5e-10, rel=1e-6, abs=1e-15
@@ -197,7 +198,7 @@ def test_histories_of_different_lengths_are_cut_one_by_one(limit: int) -> None:
     program = parse("qubit: q\ncount: c\nwhile flip(0.5) do if flip(0.25) then X[q]; X[q]; X[q]; X[q] fi od")
     found = frontier(program, {}, step_limit=limit + 1)
     ends = found.expand(found.start, MANY)
-    cut = ends.masses[ends.status == k.CUT].sum()
+    cut = ends.masses[ends.status == CUT].sum()
     lengths = {1: 1.0}  # steps up to the guard, itself included, to probability
     lost = 0.0
     for length in range(1, limit + 2):
@@ -229,4 +230,4 @@ def test_rows_of_a_run_that_is_cut_have_no_expectations() -> None:
     readout = Readout(("q",), expectations=(Z("q"),))
     front = frontier(program, {}, readout=readout, step_limit=2)
     found = front.expand(front.start, 10)
-    assert (found.status.tolist(), found.bits.tolist(), found.values.tolist()) == ([k.CUT], [0], [[0.0]])
+    assert (found.status.tolist(), found.bits.tolist(), found.values.tolist()) == ([CUT], [0], [[0.0]])

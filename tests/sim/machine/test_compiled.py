@@ -5,12 +5,19 @@ from __future__ import annotations
 import numba
 import numpy as np
 import pytest
+from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
 from sim.machine.sampled import ALL, executed, sampled
 
 from qdiff.lang.observable import Z
 from qdiff.lang.text.parser import parse
-from qdiff.sim.machine import kernels
+from qdiff.sim.machine import arithmetic, matrices, shots, states, streams, tree, wide
+from qdiff.sim.machine.binding import bound, scratch
+from qdiff.sim.machine.compiled import TABLES, Part, address_of
+from qdiff.sim.machine.lowering import lower
+from qdiff.sim.machine.parts import addresses_of
+from qdiff.sim.machine.tables import Parts, Tables
+from qdiff.sim.merged import expansion
 from qdiff.sim.protocol import Readout
 
 # --- Random streams -------------------------------------------------------------------------------
@@ -19,7 +26,7 @@ from qdiff.sim.protocol import Readout
 def numbers(seed: int, shot: int, many: int) -> list[float]:
     """The first numbers of a shot."""
     result = np.empty(many)
-    kernels.stream(np.uint64(seed), np.uint64(shot), result, np.zeros(4, dtype=np.uint64))
+    streams.stream(np.uint64(seed), np.uint64(shot), result, np.zeros(4, dtype=np.uint64))
     return result.tolist()
 
 
@@ -39,7 +46,7 @@ def test_known_vectors() -> None:
 
     @numba.njit
     def philox(block: int, shot: np.uint64, seed: np.uint64, words: np.ndarray) -> None:
-        kernels.philox(block, shot, seed, words)
+        streams.philox(block, shot, seed, words)
 
     philox(0, np.uint64(0), np.uint64(0), words)
     assert [f"{int(w):016x}" for w in words] == [
@@ -67,35 +74,40 @@ def test_largest_seed_and_index() -> None:
 ENTRIES = {
     # of the machine
     "stream": "uint64 uint64 Array Array",
-    "bind": "Code Bound Work",
-    "run": "Code Bound Tree Work Results Array int64 uint64 uint64 float64 int64",
+    "bind": "Code Bound Work Parts",
+    "run": "Code Bound Tree Work Results Array int64 uint64 uint64 float64 int64 Parts",
     # for large registers
     "random_block": "int64 uint64 uint64 Array",
-    "drawn": "Array float64",
+    "draw": "Array float64",
     "share_op": "Code Array int64 Array Array int64 int64",
     "share_weights": "Array Array Array int64 int64",
     "share_scale": "Array int64 int64 int64 float64 int64 int64",
     # for merged shots
-    "expand": "Code Bound Work Entries Rows float64 int64 bool float64 int64 int64 float64 float64",
+    "expand": "Code Bound Work Entries Rows float64 int64 bool float64 int64 int64 float64 float64 Parts",
 }
 """The functions that Python calls and what they take; each is compiled when it is first called."""
+MODULES = [arithmetic, matrices, states, streams, shots, tree, wide, expansion]
 
 
 def kind(argument: numba.types.Type) -> str:
-    if isinstance(argument, numba.types.NamedTuple):
+    if isinstance(argument, (numba.types.NamedTuple, numba.types.NamedUniTuple)):
         return argument.instance_class.__name__
     return "Array" if isinstance(argument, numba.types.Array) else str(argument)
 
 
 def called() -> dict[str, Dispatcher]:
-    compiled = {name: f for name, f in vars(kernels).items() if isinstance(f, Dispatcher)}
-    return {name: f for name, f in compiled.items() if f.targetoptions.get("nogil")}
+    names = {name: f for module in MODULES for name, f in vars(module).items() if isinstance(f, Dispatcher)}
+    return {name: f for name, f in names.items() if f.targetoptions.get("nogil")}
+
+
+def parts() -> dict[str, Part]:
+    return {name: f for module in MODULES for name, f in vars(module).items() if isinstance(f, Part)}
 
 
 def test_entries_are_known_and_kept_on_disk() -> None:
     assert set(called()) == set(ENTRIES)
     for function in called().values():
-        assert type(function._cache).__name__ == "FunctionCache"
+        assert isinstance(function._cache, FunctionCache)
 
 
 def test_entries_are_compiled_for_one_signature_each() -> None:
@@ -112,3 +124,60 @@ def test_entries_are_compiled_for_one_signature_each() -> None:
             assert " ".join(map(kind, signature)) == ENTRIES[name]
         assert len(function.signatures) <= 1
     assert all(called()[name].signatures for name in ("stream", "bind", "run"))
+
+
+# --- Parts ----------------------------------------------------------------------------------------
+
+
+def test_parts_are_known_and_kept_on_disk() -> None:
+    assert set(parts()) == set(Parts._fields)
+    for function in parts().values():
+        assert isinstance(function._function._cache, FunctionCache)
+        assert function.address != 0
+        assert len(function._function.signatures) == 1
+
+
+def test_parts_find_tables_of_the_types_that_plans_have() -> None:
+    for program, params in ALL.values():
+        plan = lower(program, Readout(program.qubits))
+        tables = Tables(plan.code, bound(plan, params), scratch(plan))
+        assert numba.typeof(tables) == TABLES
+
+
+NEEDED = {
+    "qubit: q\nskip": "",
+    "qubit: q\ncount: c\nc := c + 1": "",
+    "qubit: q\npara: p\nif flip(p) then skip fi": "",
+    "qubit: q\npara: p\nif flip(p^2) then skip fi": "evaluate",
+    "qubit: q\ncount: c\nc := 2*c": "evaluate",
+    "qubit: q\npara: t\nRx(t)[q]": "matrix apply",
+    "qubit: q\npara: t\nRx(2*t)[q]": "evaluate matrix apply",
+    "qubit: q\ncount: c\nRx(c)[q]": "matrix apply",
+    "qubit: q\ncount: c\nc := M[q]": "weigh keep",
+    "qubit: q\ncase M[q] of 0: skip | 1: skip esac": "weigh keep",
+    "qubit: q\nH[q]; q := |0>; H[q]": "matrix apply weigh keep",
+    "qubit: q\nH[q]; depolarize(0.1)[q]": "matrix apply weigh_channel act",
+}
+
+
+@pytest.mark.parametrize("text", NEEDED)
+def test_only_parts_that_a_program_needs_are_compiled(text: str) -> None:
+    found = addresses_of(lower(parse(text), Readout()))._asdict()
+    assert {name for name, address in found.items() if address} == set(NEEDED[text].split())
+
+
+def test_a_read_out_needs_its_parts() -> None:
+    program = parse("qubit: q\nskip")
+    assert addresses_of(lower(program, Readout(("q",)))).weigh
+    found = addresses_of(lower(program, Readout(expectations=(Z("q"),))))
+    assert found.expect
+    assert not found.weigh
+
+
+def test_tables_of_other_types_are_refused() -> None:
+    @numba.njit
+    def asks(tables: Tables) -> int:
+        return address_of(tables)
+
+    with pytest.raises(TypeError, match="tables of the types"):
+        asks(Tables(1, 2, 3))
