@@ -46,8 +46,9 @@ def entry(function: F) -> F:
 
 
 def inner(function: F) -> F:
-    """A function that only compiled ones call; its code is kept with theirs. Python must not call it: it would
-    crash, as there is no way in.
+    """A function that only compiled ones call; its code is kept with theirs.
+
+    Python must not call it: there is no way in, and it would crash.
     """
     return cast(F, numba.njit(**_INNER)(function))
 
