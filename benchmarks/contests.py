@@ -42,7 +42,7 @@ class Contest:
     Attributes:
         goal: shots/s of trajectories on one thread.
         kernel: the same written by hand.
-        share: of the kernel's rate that is the goal; None has none.
+        share: the goal as a part of the kernel's rate; None where there is no such goal.
     """
 
     workload: Workload

@@ -72,7 +72,7 @@ def beside_peer(contest: Contest, name: str, python: str, repeat: int) -> Found:
 
 
 def merged_figures(repeat: int) -> Iterator[Figure]:
-    """Shots that share their histories."""
+    """Shots that come to equal states."""
     for contest, goal in zip(contests(), (10, 50), strict=True):
         million, billion = (partial(contest.sample, n, 1, "merged") for n in (MILLION, BILLION))
 
@@ -118,16 +118,15 @@ params = {{"t": 1.4342, "a": 0.2003348423231196, "n": 40}}
 begun = time.perf_counter()
 import numba
 imported = time.perf_counter()
-qd.sample(program, params, shots=1000, seed=1, backend="{backend}", threads=1)
+qd.sample(program, params, shots=1000, seed=1, backend="{backend}")
 print(time.perf_counter() - begun, imported - begun)
 """
 
 MEMORY = """
-import qdiff as qd
 from benchmarks import workloads
+from benchmarks.contests import sample
 from benchmarks.peers.serve import peak_mib
-workload = workloads.{call}
-qd.sample(workload.program, workload.params, shots={shots}, seed=1, backend="{backend}", threads={threads})
+sample(workloads.{call}, {shots}, 1, "{backend}", {threads})
 print(peak_mib())
 """
 
@@ -146,7 +145,7 @@ def printed(script: str, threads: int = 1, **environment: str) -> list[float]:
 
 
 def process_figures(repeat: int) -> Iterator[Figure]:
-    """First calls, without and with compiled kernels on the disk, each in a new process."""
+    """First calls, without and with compiled code on the disk, each in a new process."""
     for backend in ("trajectory", "merged"):
         script = FIRST.format(backend=backend)
 
@@ -159,7 +158,7 @@ def process_figures(repeat: int) -> Iterator[Figure]:
                 _, *runs = [printed(script, NUMBA_CACHE_DIR=folder) for _ in range(1 + repeat)]
             return first_call([statistics.median(column) for column in zip(*runs, strict=True)])
 
-        yield Figure(f"first call after installation, {backend}: compiles its kernels", "s", 10, installed)
+        yield Figure(f"first call after installation, {backend}: compiles its code", "s", 10, installed)
         yield Figure(f"first call of a later process, {backend}: after import", "s", 0.3, later)
 
 

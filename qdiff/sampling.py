@@ -142,7 +142,7 @@ def sample(
         seed: an integer from 0 to 2⁶⁴ - 1; None draws one. It is in the result and repeats it: shot
             i depends on the seed and on i only.
         backend: a registered name or a backend object; None is the trajectory sampler. "merged" runs shots
-            with equal histories together, any number of them, and gives unique rows with counts.
+            that come to equal states together, any number of them, and gives unique rows with counts.
         noise: runs the program with this noise, and reads its qubits with errors; parameters of the noise
             are given values in `params`.
         threads: how many the trajectory sampler uses, at most as many as there are cores; None: one for

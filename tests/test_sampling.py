@@ -178,3 +178,5 @@ def test_refusals() -> None:
         sample(LOOP, {"t": 1.0}, shots=10)
     with pytest.raises(ResourceError, match="One run on 50 qubits needs"):
         sample(parse("qubit: q[50]\nskip"), shots=10)
+    with pytest.raises(ResourceError, match='Use fewer shots, or backend="merged" '):
+        sample(LOOP, PARAMS, shots=10**12)

@@ -260,7 +260,8 @@ def _estimated(objective: Objective, values: Mapping[str, object], arguments: Na
         "bias_bound": float(estimate.bias_bound),
         "interval_trusted": estimate.interval_trusted,
     }
-    return Report(str(estimate), data | ({"reason": estimate.reason} if estimate.reason else {}))
+    said = {"reason": estimate.reason, "note": estimate.note}
+    return Report(str(estimate), data | {name: text for name, text in said.items() if text})
 
 
 # --- run ----------------------------------------------------------------------------------------

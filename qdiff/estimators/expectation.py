@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +108,7 @@ class _Summary:
 
 
 def _shares(groups: Sequence[Sequence[Term]], shots: int) -> list[int]:
-    """Split the shots over the groups: LEAST_SHOTS each, the rest so that totals follow the weights."""
+    """Split any number of shots: LEAST_SHOTS for each group, the rest so that totals follow the weights."""
     least = LEAST_SHOTS * len(groups)
     if shots < least:
         if len(groups) == 1:
@@ -116,21 +117,24 @@ def _shares(groups: Sequence[Sequence[Term]], shots: int) -> list[int]:
             f"{shots} shots are too few: the observable is read in {len(groups)} groups of terms, each "
             f"measured on its own at least {LEAST_SHOTS} times. Use at least {least} shots."
         )
-    weights = np.array([sum(map(_weight, group)) for group in groups], dtype=float)
-    total = weights.sum()
-    fractions = weights / total if total > 0 else np.full(len(groups), 1 / len(groups))
-    wanted = np.maximum(shots * fractions - LEAST_SHOTS, 0)
+    weights = [sum(map(_weight, group), Fraction(0)) for group in groups]
+    if not any(weights):
+        weights = [Fraction(1)] * len(groups)
+    total = sum(weights, Fraction(0))
+    wanted = [max(shots * weight / total - LEAST_SHOTS, Fraction(0)) for weight in weights]
     rest = shots - least
-    exact = wanted * (rest / wanted.sum()) if rest else np.zeros(len(groups))
-    extra = np.floor(exact).astype(np.int64)
-    largest_remainders = np.argsort(extra - exact, kind="stable")[: rest - int(extra.sum())]
-    extra[largest_remainders] += 1
-    return [LEAST_SHOTS + int(more) for more in extra]
+    scale = rest / sum(wanted, Fraction(0)) if rest else Fraction(0)
+    exact = [scale * one for one in wanted]
+    extra = [math.floor(one) for one in exact]
+    largest_remainders = sorted(range(len(groups)), key=lambda g: extra[g] - exact[g])
+    for g in largest_remainders[: rest - sum(extra)]:
+        extra[g] += 1
+    return [LEAST_SHOTS + more for more in extra]
 
 
-def _weight(term: Term) -> float:
+def _weight(term: Term) -> Fraction:
     """|coefficient|; 0 for a constant, which needs no shots of its own."""
-    return abs(term.coefficient) if term.operators or term.read else 0.0
+    return Fraction(abs(term.coefficient) if term.operators or term.read else 0)
 
 
 def _readout(group: Sequence[Term]) -> Readout:

@@ -1,9 +1,10 @@
-"""What a backend is: it prepares programs and runs them, and knows nothing of derivatives.
+"""What a backend is: it prepares programs and runs them; one with tangents differentiates its runs, too.
 
     prepared = backend.prepare(program, readout)       # lowers the tree, once
     [outcomes] = backend.run([Job(prepared, params, shots=1000, seed=7)])
 
-A `Readout` says which qubits are measured when a run ends. A `Job` says how often to run, with which
+A `Readout` says what is read when a run ends: which qubits are measured and in which bases, or of which
+observables the final state gives the expectation. A `Job` says how often to run, with which
 numbers. `Outcomes` are what the runs left behind, aborted ones included: every average is over all
 shots. Whoever wants runs asks `Backend.capabilities` first (`qdiff.sim.registry.require`).
 """
@@ -38,7 +39,7 @@ class Capabilities:
         mid_circuit_measurement: measurements before the end, and branching on them.
         noise: channels.
         expectations: `Readout.expectations`, one number a shot without measuring.
-        tangents: the optional second protocol that serves the trajectory estimator.
+        tangents: derivatives of runs, `TangentBackend`.
     """
 
     loops: bool = False

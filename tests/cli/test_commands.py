@@ -13,7 +13,7 @@ from qdiff.objective import expectation
 from qdiff.sampling import sample
 from qdiff.sim.machine.backend import TrajectoryBackend
 from qdiff.sim.machine.listing import program_listing
-from qdiff.sim.merged.shares import TooManyStates
+from qdiff.sim.merged.frontier import TooManyStates
 
 VALUES = {"t": 1.4, "w": [0.1, 0.2]}
 
@@ -127,6 +127,21 @@ def test_run_merged(done, monkeypatch):
     monkeypatch.setattr("qdiff.sim.merged.shares.shared", too_many_states)
     assert done(*words, "9", "--json").data["note"] == "run as trajectories, merging does not pay: by hand"
     assert "  run as trajectories, merging does not pay: by hand" in done(*words, "9").out.splitlines()
+
+
+def test_more_shots_than_fit(refused):
+    message = refused("run", "turn.qprog", "-p", "t=1", "--shots", "1000000000000")
+    assert message.startswith("The outcomes of 1000000000000 shots need ")
+    assert 'Use fewer shots, or backend="merged" (`--backend merged`), which counts equal ' in message
+
+
+def test_the_note_of_an_estimate(done, monkeypatch):
+    words = ("value", "walk.qprog", *AT, "-O", "c", "--seed", "3", "--backend", "merged", "--shots", "9")
+    assert "note" not in done(*words, "--json").data
+    monkeypatch.setattr("qdiff.sim.merged.shares.shared", too_many_states)
+    note = "run as trajectories, merging does not pay: by hand"
+    assert done(*words, "--json").data["note"] == note
+    assert note in done(*words).out
 
 
 def too_many_states(*_):

@@ -194,6 +194,9 @@ def test_complex_coefficients_of_a_hermitian_observable() -> None:
         (3 * X("q") + Z("q"), 1000, [750, 250]),
         (1e6 * X("q") + Z("q") + 1e-9 * Y("q"), 100, [96, 2, 2]),
         (2 * X("q") + Y("q") + Z("q") + 50, 10, [5, 3, 2]),
+        (X("q") + Y("q") + Z("q"), 2**63 - 1, [(2**63 + 1) // 3, (2**63 - 2) // 3, (2**63 - 2) // 3]),
+        (3 * X("q") + Z("q"), 2**53 + 1, [3 * 2**51 + 1, 2**51]),
+        (X("q") + 0.5 * Z("q") + 0.25 * Y("q"), 7 * 2**70, [4 * 2**70, 2 * 2**70, 2**70]),
     ],
 )
 def test_shots_are_shared_by_weight(summed: Observable, shots: int, shares: list[int]) -> None:

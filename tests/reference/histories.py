@@ -1,5 +1,5 @@
-"""One run at a time, with its tangents by forward mode: what the trajectory adjoint must find (THEORY,
-section 3.3).
+"""One run at a time, with its tangents by forward mode: what the trajectory adjoint must find
+(docs/architecture.md, "Shots").
 
 A run carries |ψ⟩ and |∂ψ⟩, one for each parameter, both divided by √p at every random event. A gate adds
 -(i/2) ∂a K|ψ⟩, a Kraus operator ∂K|ψ⟩, a flip (∂p/2p)|ψ⟩. A reset of all qubits leaves |0…0⟩ and

@@ -1,4 +1,4 @@
-"""The noise channels by their definitions (THEORY, section 2), and how they change with p.
+"""The noise channels by their definitions (docs/language.md), and how they change with p.
 
 dephase      (1-p) ρ + p ZρZ
 depolarize   (1-p) ρ + p I/2 ⊗ tr_q ρ

@@ -1,7 +1,10 @@
-"""What a program means, computed slowly and literally (THEORY, section 1).
+"""What a program means, computed slowly and literally.
+
+The semantics is that of Fang, Ying and Wu, "Differentiable quantum programming with unbounded loops" (2023),
+with what docs/language.md adds to it.
 
 A hybrid state maps a store (the counter values, in `program.counters` order) to an unnormalised
-density matrix 2ⁿ x 2ⁿ. Every row of the table is one case below. Nothing here is shared with the
+density matrix 2ⁿ x 2ⁿ. Every row of the table there is one case below. Nothing here is shared with the
 engines: the package gives the tree, the value of an expression and the small matrix of a gate.
 """
 

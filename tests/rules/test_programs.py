@@ -115,7 +115,7 @@ def test_members_of_the_family_one_by_one() -> None:
         most = made.family.most_terms or 0
         some = range(most) if pick % 4 == 0 else {0, most - 1, pick % max(most, 1)}
         terms = sorted({*some} & {*range(most)})
-        for k in range(1, 6):
+        for k in (1, 2, 5):
             for j in terms:
                 try:
                     right = replaced_value(program, observable, params, parameter, chosen, k, j, PASSES)

@@ -1,7 +1,6 @@
 """The sweep is compiled apart from the loop that runs shots, which calls it by its address.
 
-Numba compiles a function together with all functions that it calls, again for each caller; so the two cost
-less apart. A call costs some ten nanoseconds.
+It is like a `compiled.Part`, for tables whose types are found from the first plan.
 """
 
 from __future__ import annotations

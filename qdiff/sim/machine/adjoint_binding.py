@@ -20,14 +20,15 @@ from qdiff.sim.expressions import derivative_error
 from qdiff.sim.flow import SmallGate
 from qdiff.sim.generators import effective_generator
 from qdiff.sim.machine import code as c
-from qdiff.sim.machine.adjoint_code import GENERATOR, GradientPlan, parts_of
+from qdiff.sim.machine.adjoint_code import GENERATOR, GradientPlan
 from qdiff.sim.machine.fusion import pattern, touches
 from qdiff.sim.machine.tables import Bound
 from qdiff.sim.pure.plan import KIND
 
 WITHOUT_SCORE = (
     "the choice is certain here, but the derivative of its probability by `{name}` is not 0: such a choice "
-    'has no score. Use a replacement rule: estimator="stratified" or "insertion".'
+    'has no score. Use replacement rules (qd.differentiate(program, "{name}")) or exact derivatives '
+    "(qd.expectation(...).grad)."
 )
 
 
@@ -98,8 +99,8 @@ def _put_generators(gradient: GradientPlan, bound: Bound, slopes: Slopes, op: in
     places = {int(p): int(at) for p, at in sites.pairs[first:end]}
     if not places:
         return
-    gates = [plan.gates[g] for g in parts_of(plan, op)]
-    numbers = [parts_of(plan, op)[j] for j in range(len(gates))]
+    numbers = plan.gates_of(op)
+    gates = [plan.gates[g] for g in numbers]
     changes = [[(p, bound.values[e]) for p, e in gradient.slopes.get(gate.expression, ())] for gate in gates]
     if any(np.isnan(change) for of_gate in changes for _, change in of_gate):
         slopes.lacking[op] = 1

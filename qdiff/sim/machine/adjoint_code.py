@@ -4,12 +4,10 @@ expressions.
 The plan is the one that runs shots, fusion included, so shots are the same; its expressions are followed by
 the derivatives by the parameters asked for. A *site* is where a parameter acts:
 
-    an op        a pass whose gates read it. It has one effective generator a parameter, dU/dθ = -(i/2) K U,
-    which
-                 sums over its gates j: K = Σ_j ∂a_j/∂θ W_j K_j W_j†, W_j what comes behind gate j in the op
-    an event     an instruction that reads numbers while the program runs (a flip, a gate whose angle reads
-    counters) or
-                 chooses a Kraus operator: a list of (parameter, derivative)
+    an op        a pass whose gates read it; one effective generator K for each parameter,
+                 dU/dθ = -(i/2) K U,   K = Σ_j ∂a_j/∂θ W_j K_j W_j†,   W_j what comes behind gate j in the op
+    an event     an instruction that reads numbers while the program runs (a flip, a gate whose angle
+                 reads counters) or chooses a Kraus operator: a list of (parameter, derivative)
 
 An observable is Σ_m m(σ) O_m with monomials m of counters. The operators O_m that are no multiples of the
 identity are *rows* of `Sites.weights`: each needs a sweep of its own, whatever the counters are.
@@ -121,12 +119,6 @@ def differentiated(plan: c.Lowered, wrt: Sequence[str]) -> GradientPlan:
     return GradientPlan(extended, tuple(wrt), sites, slopes, generators, transposed, rows, logged)
 
 
-def parts_of(plan: c.Lowered, op: int) -> list[int]:
-    """The gates that an op is made of, the first applied first."""
-    start, end = plan.code.part_starts[op : op + 2]
-    return [int(g) for g in plan.code.parts[start:end, c.GATE]]
-
-
 def _extended(plan: c.Lowered, expressions: Sequence[Expr]) -> c.Lowered:
     compiled = compile_expressions(expressions, plan.program.parameters, plan.counters)
     code = plan.code._replace(
@@ -145,7 +137,7 @@ def _op_sites(
 ) -> tuple[c.Ints, int]:
     rows, place = [], 0
     for op, row in enumerate(plan.code.ops.tolist()):
-        of_op = sorted({p for g in parts_of(plan, op) for p, _ in slopes.get(plan.gates[g].expression, ())})
+        of_op = sorted({p for g in plan.gates_of(op) for p, _ in slopes.get(plan.gates[g].expression, ())})
         start, live = len(pairs), -1
         if row[c.LIVE] >= 0 and of_op:
             live = place

@@ -31,7 +31,7 @@ from qdiff.sim.machine.adjoint_binding import (
     put_kraus_slopes,
     put_live_generator,
 )
-from qdiff.sim.machine.adjoint_code import GENERATOR, GradientPlan, parts_of
+from qdiff.sim.machine.adjoint_code import GENERATOR, GradientPlan
 from qdiff.sim.machine.adjoint_sweep import sweep
 from qdiff.sim.machine.backend import expected
 from qdiff.sim.machine.fusion import LISTED_QUBITS
@@ -264,7 +264,7 @@ class Sweeper(Worker):
             and not np.isnan(self.bound.matrices[code.ops[row[c.A] : row[c.B], c.MATRIX]]).any()
         ):
             for op in range(row[c.A], row[c.B]):
-                for gate in parts_of(plan, op):
+                for gate in plan.gates_of(op):
                     exact_slopes(gradient, self.bound, plan.gates[gate].expression, store)
             raise AssertionError("all derivatives exist")
         answer(plan, self.bound, self.work)
@@ -299,7 +299,7 @@ def trail(gradient: GradientPlan, tree: Tree, entries: int) -> t.Trail:
     each = (names + 1) // 2
     slots = min(TANGENT_BYTES // max(32 * dimension * each, 1), len(tree.states))
     made = t.Trail(
-        marks=np.zeros(10, dtype=np.int64),
+        marks=np.zeros(t.MARKS, dtype=np.int64),
         start=np.zeros(len(plan.counters), dtype=np.int64),
         origin=np.zeros(3, dtype=np.int64),
         parents=np.full((len(tree.nodes), 2), -1, dtype=np.int64),
@@ -313,7 +313,7 @@ def trail(gradient: GradientPlan, tree: Tree, entries: int) -> t.Trail:
         floats=np.empty(FEWEST_ENTRIES_OF_FLOATS * gradient.logged),
         waves=np.empty((pairs, dimension, 4)),
         active=np.zeros(waves, dtype=np.int64),
-        after=np.empty((dimension, 4)),
+        spare=np.empty((dimension, 4)),
         room=np.empty((dimension if small else isqrt(int(plan.code.ops[:, c.NUMBERS].max(initial=4))), 4)),
         outer=np.zeros((pairs, 2 * plan.matrices, 4)),
         touched=np.zeros(len(plan.code.ops), dtype=np.int64),

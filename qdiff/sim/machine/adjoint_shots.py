@@ -2,7 +2,7 @@
 
 A *segment* of a shot begins with |0…0⟩, at the start or after a reset of all qubits. Its path is a chain of
 nodes of the history tree, known by parent, and behind that a *log* of what happened outside the tree:
-instruction, outcome, the state before. A sweep (`adjoint_sweep`; THEORY, section 3.3) takes λ back along the
+instruction, outcome, the state before. A sweep (`adjoint_sweep`) takes λ back along the
 path, with λ = ψ at the end for the score and λ = (O_m - ⟨O_m⟩)ψ for an observable; one that vanishes needs no
 sweep. Per op the generators of all parameters are contracted with one matrix Σ |ψ⟩⟨λ|, summed over all
 visits: the cost of a sweep does not grow with the number of parameters. Inside the tree a result belongs to
@@ -188,7 +188,8 @@ def follow(
     """Run shots and sweep back over each, and say why it stopped.
 
     Args:
-        sweep: its address; the others are those of `shots.run`.
+        sites, slopes, trail: see `adjoint_code`, `adjoint_binding`, `adjoint_trail`. sweep: its address.
+            The others are those of `shots.run`.
     """
     context, store, psi, outcomes = work.context, work.store, work.psi, work.outcomes
     words, marks = work.words, trail.marks
@@ -205,7 +206,7 @@ def follow(
     generators, kraus_slopes, lacking = slopes.generators, slopes.kraus, slopes.lacking
     begun, beginning, known_of, cached = trail.start, trail.origin, trail.known, trail.cached
     entries, logs, log_floats, found = trail.entries, trail.states, trail.floats, trail.found
-    dimension, counters, expected = psi.shape[1], store.size, code.masks.shape[0]
+    dimension, counters = psi.shape[1], store.size
     names, room, needed, fine = scores.shape[1], entries.shape[0], marks[NEEDED], marks[FINE]
     heavy = dimension >> 4
     root = 0 if nodes.shape[0] else -1
@@ -343,8 +344,8 @@ def follow(
                         node, pc = child, following
                         continue
                 elif operation == EXPECT:
-                    for k in range(expected):
-                        expectations[row, k] = cumulated[base + k]
+                    for k in range(a, b):
+                        expectations[row, k] = cumulated[base + k - a]
                     pc = following
                     continue
                 else:
@@ -423,11 +424,11 @@ def follow(
                 continue
             state = psi if node < 0 else kept[nodes[node, STATE]]
             if operation == EXPECT:
-                budget -= expected * heavy
-                base = slots_of(nodes, children, tree_used, node, expected) if node >= 0 and base < 0 else -1
-                _expect(parts.expect, machine, state, expectations[row])
-                for k in range(expected if base >= 0 else 0):
-                    cumulated[base + k] = expectations[row, k]
+                budget -= (b - a) * heavy
+                base = slots_of(nodes, children, tree_used, node, b - a) if node >= 0 and base < 0 else -1
+                _expect(parts.expect, machine, state, a, b, expectations[row])
+                for k in range(a, b if base >= 0 else a):
+                    cumulated[base + k - a] = expectations[row, k]
                 pc = following
                 continue
             # What is left has outcomes. Their cumulated weights are in the tree, or found now.

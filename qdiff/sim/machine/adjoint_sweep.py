@@ -148,6 +148,7 @@ def sweep(
 
     Args:
         shots: as for `shots.run`. score, rests: which λ are wanted, where the sweep begins.
+        begins: whether λ start here; else they are where the last window left them.
         ends: whether the derivatives are complete behind it.
     """
     instructions, qubits, gates = code.instructions, code.qubits, code.gates
@@ -158,7 +159,7 @@ def sweep(
     generators, inverses, kraus_slopes = slopes.generators, slopes.inverses, slopes.kraus
     parents, slots, held, tangents = trail.parents, trail.slots, trail.held, trail.tangents
     entries, states, floats, waves = trail.entries, trail.states, trail.floats, trail.waves
-    active, spare, room, found = trail.active, trail.after, trail.room, trail.found
+    active, spare, room, found = trail.active, trail.spare, trail.room, trail.found
     outer, touched, fine = trail.outer, trail.touched, trail.marks[FINE]
     worth = max(TANGENTS_WORTH * found.shape[1], FEWEST_SHARES * shots / max(tangents.shape[0], 1))
     if begins:

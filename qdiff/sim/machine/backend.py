@@ -31,6 +31,10 @@ STEP_LIMIT = 10**7
 MEMORY_LIMIT = 4 * 2**30
 BYTES_PER_AMPLITUDE = 3 * 16
 """The state, room for a second one, and the weights of as many outcomes."""
+MOST = 2**63 - 1
+"""Of a limit: it is compared in 64 bits."""
+BLOCK_BYTES = 2**20
+"""Expectations of shots whose operators fill so much are read at a time."""
 
 
 class TrajectoryBackend:
@@ -41,11 +45,11 @@ class TrajectoryBackend:
             result.
         step_limit: a run that would execute more instructions (gates, measurements, assignments, decisions)
             is cut.
-        memory_limit: bytes; a program that would need more is refused before it runs.
+        memory_limit: bytes, an integer; a program that would need more is refused before it runs.
         progress: whether a bar on standard error shows how far a long run is.
 
     Raises:
-        QdiffError: a number out of range.
+        QdiffError: no integer, or one out of range.
     """
 
     name = "trajectory"
@@ -60,6 +64,7 @@ class TrajectoryBackend:
         expectations=True,
         tangents=True,
     )
+    _instead = 'or backend="merged" (`--backend merged`), which counts equal outcomes, '
 
     def __init__(
         self,
@@ -69,13 +74,9 @@ class TrajectoryBackend:
         memory_limit: int = MEMORY_LIMIT,
         progress: bool = False,
     ) -> None:
-        if step_limit < 1 or memory_limit < 1:
-            raise QdiffError(
-                f"step_limit and memory_limit must be positive, got {step_limit} and {memory_limit}."
-            )
         self.threads = checked_threads(threads)
-        self.step_limit = step_limit
-        self.memory_limit = memory_limit
+        self.step_limit = checked_limit("step_limit", step_limit)
+        self.memory_limit = checked_limit("memory_limit", memory_limit)
         self.progress = progress
 
     def prepare(self, program: Program, readout: Readout) -> Prepared:
@@ -90,11 +91,11 @@ class TrajectoryBackend:
             )
         most = (self.memory_limit // BYTES_PER_AMPLITUDE).bit_length() - 1
         if len(program.qubits) > most:
-            qubits, needed = len(program.qubits), size_text(BYTES_PER_AMPLITUDE << len(program.qubits))
+            needed = size_text(BYTES_PER_AMPLITUDE << len(program.qubits))
             raise ResourceError(
-                f"One run on {qubits} qubits needs {needed} of memory; the limit is "
-                f"{size_text(self.memory_limit)}, enough for {max(most, 0)} qubits. Use fewer qubits (reset "
-                f"and reuse them), or raise the limit: {type(self).__name__}(memory_limit=...)."
+                f"One run on {_qubits(len(program.qubits))} needs {needed} of memory; the limit is "
+                f"{size_text(self.memory_limit)}, enough for {_qubits(max(most, 0))}. Use fewer qubits "
+                f"(reset and reuse them), or raise the limit: {type(self).__name__}(memory_limit=...)."
             )
         return Prepared(self.name, program, readout, plan_of(program, readout))
 
@@ -103,16 +104,17 @@ class TrajectoryBackend:
 
         An interrupt is heard within a second; the jobs of the call are then lost as a whole.
         """
-        from qdiff.sim.machine.binding import bound
+        from qdiff.sim.machine.binding import bound, real_parameters
         from qdiff.sim.machine.tables import Bound
 
         known: dict[tuple[int, tuple[tuple[str, float], ...]], Bound] = {}
         outcomes = []
         for job in jobs:
             plan = self._plan(job)
-            key = id(plan), tuple(job.params.items())
+            params = real_parameters(plan.program, job.params)
+            key = id(plan), tuple(params.items())
             if key not in known:
-                known[key] = bound(plan, job.params)
+                known[key] = bound(plan, params)
             outcomes.append(self._run(job, plan, known[key]))
         return outcomes
 
@@ -155,7 +157,7 @@ class TrajectoryBackend:
     def _gradients(self, job: Job, gradient: GradientPlan) -> Gradients:
         from qdiff.sim.machine.adjoint_binding import bound_slopes
         from qdiff.sim.machine.adjoint_running import Log, differentiate
-        from qdiff.sim.machine.binding import bound
+        from qdiff.sim.machine.binding import bound, real_parameters
         from qdiff.sim.machine.running import Request
         from qdiff.sim.machine.tables import ABORTED, CUT
 
@@ -171,7 +173,7 @@ class TrajectoryBackend:
                 f"of memory; the limit is {size_text(self.memory_limit)}. Use fewer shots, or several jobs "
                 "with different `first`, or raise the limit: TrajectoryBackend(memory_limit=...)."
             )
-        numbers = bound(plan, job.params)
+        numbers = bound(plan, real_parameters(plan.program, job.params))
         request = Request(
             plan, numbers, job.shots, job.seed, job.first, job.inputs, self.step_limit, progress=self.progress
         )
@@ -194,12 +196,14 @@ class TrajectoryBackend:
         from qdiff.sim.machine.tables import ABORTED, CUT, Bound
 
         assert isinstance(numbers, Bound)
-        columns = len(plan.program.counters), len(plan.readout.qubits), len(plan.operators)
-        needed = job.shots * (8 * columns[0] + columns[1] + 8 * columns[2] + 3)
+        readout = plan.readout
+        numbers_of_a_shot = len(plan.program.counters) + len(plan.operators) + len(readout.expectations)
+        needed = job.shots * (8 * numbers_of_a_shot + len(readout.qubits) + 3)
         if needed > self.memory_limit:
             raise ResourceError(
                 f"The outcomes of {job.shots} shots need {size_text(needed)} of memory; the limit is "
-                f"{size_text(self.memory_limit)}. Use fewer shots, or several jobs with different `first`."
+                f"{size_text(self.memory_limit)}. Use fewer shots, {self._instead}or raise the limit: "
+                f"{type(self).__name__}(memory_limit=...)."
             )
         # Each thread has states of its own.
         fitting = max(1, self.memory_limit // (BYTES_PER_AMPLITUDE << plan.qubits))
@@ -236,25 +240,64 @@ def checked_threads(threads: object) -> int:
     return number
 
 
+def checked_limit(name: str, value: object) -> int:
+    """Return a limit of a backend.
+
+    Raises:
+        QdiffError: no integer from 1 to 2⁶³ - 1.
+    """
+    number = integer(value)
+    if number is None or not 1 <= number <= MOST:
+        what = f"{name}, in bytes," if name == "memory_limit" else name
+        raise QdiffError(f"{what} must be an integer from 1 to 2^63 - 1, got {value!r}.")
+    return number
+
+
+def _qubits(number: int) -> str:
+    return "1 qubit" if number == 1 else f"{number} qubits"
+
+
 def expected(
     plan: Lowered,
     counters: np.ndarray[tuple[int, ...], np.dtype[np.int64]],
     status: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
     operators: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """The expectation of each observable in each run's final state, 0 where it did not end."""
-    column = {operator: i for i, operator in enumerate(plan.operators)}
-    values = np.zeros((len(status), len(plan.readout.expectations)))
-    finished = np.flatnonzero(status == 0)
-    stores, which = np.unique(counters[finished], axis=0, return_inverse=True)
-    for o, observable in enumerate(plan.readout.expectations):
-        scale = np.zeros((len(stores), len(column)))
-        for i, store in enumerate(stores.tolist()):
-            named: Mapping[str, int] = dict(zip(plan.program.counters, store, strict=True))
-            for operator, coefficient in observable.coefficients(named).items():
-                scale[i, column[operator]] = complex(coefficient).real
-        values[finished, o] = np.einsum("rk,rk->r", scale[which.reshape(-1)], operators[finished])
+    """The expectation of each observable in each run's final state, 0 where it did not end.
+
+    Args:
+        operators: (rows, operators) expectations. The work goes over few rows at a time, so that it takes
+            little room besides them.
+    """
+    observables = plan.readout.expectations
+    values = np.zeros((len(status), len(observables)))
+    size = max(1, BLOCK_BYTES // (8 * max(1, len(plan.operators) * len(observables))))
+    known: dict[tuple[int, ...], np.ndarray[tuple[int, ...], np.dtype[np.float64]]] = {}
+    for start in range(0, len(status), size):
+        rows = start + np.flatnonzero(status[start : start + size] == 0)
+        if not len(rows):
+            continue
+        stores, which = np.unique(counters[rows], axis=0, return_inverse=True)
+        # Few stores come again and again; those of one block are little to keep.
+        known = {
+            store: known[store] if store in known else _scales(plan, store)
+            for store in map(tuple, stores.tolist())
+        }
+        scales = np.stack(list(known.values()))
+        for o in range(len(observables)):
+            values[rows, o] = np.einsum("rk,rk->r", scales[which.reshape(-1), o], operators[rows])
     return values
+
+
+def _scales(plan: Lowered, store: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    """float (observables, operators): the coefficient of each operator at one store."""
+    column = {operator: i for i, operator in enumerate(plan.operators)}
+    scales = np.zeros((len(plan.readout.expectations), len(column)))
+    named: Mapping[str, int] = dict(zip(plan.program.counters, store, strict=True))
+    for row, observable in zip(scales, plan.readout.expectations, strict=True):
+        for operator, coefficient in observable.coefficients(named).items():
+            row[column[operator]] = complex(coefficient).real
+    return scales
 
 
 register_backend(TrajectoryBackend.name, TrajectoryBackend.capabilities, TrajectoryBackend)

@@ -6,12 +6,31 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from qdiff.errors import EvaluationError
+from qdiff.errors import EvaluationError, ParameterError
+from qdiff.lang.parameter_values import ValueProblem, declared, real_number
 from qdiff.lang.running import PROBABILITY_SLACK
+from qdiff.lang.tree import Program
 from qdiff.sim.machine import code as c
 from qdiff.sim.machine.matrices import bind
 from qdiff.sim.machine.parts import addresses_of
 from qdiff.sim.machine.tables import Bound, Work
+
+
+def real_parameters(program: Program, params: Mapping[str, float]) -> dict[str, float]:
+    """Return the value of every parameter of a program as a float.
+
+    Raises:
+        ParameterError: one is no finite real number.
+    """
+    found = {}
+    for name in program.parameters:
+        try:
+            found[name] = float(real_number(params[name]))
+        except ValueProblem as problem:
+            raise ParameterError(
+                f"Parameter values of a job: `{name}` {problem}. Parameters: {declared(program)}."
+            ) from None
+    return found
 
 
 def bound(plan: c.Lowered, params: Mapping[str, float]) -> Bound:

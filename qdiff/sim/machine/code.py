@@ -10,7 +10,7 @@ An *instruction* is a row of `Code.instructions`:
     CLEAR      n               –            –               after       –
     LIVE_GATE  op              op + 1       –               after       –
     GATES      first op        end of ops   –               after       –
-    EXPECT     –               –            –               after       –
+    EXPECT     first operator  their end    –               after       –
     TOSS       expression      –            –               if true     if false
     MEASURE    first qubit     number       first target    –           –
     RECORD     first qubit     number       counter         after       –
@@ -21,7 +21,7 @@ An *instruction* is a row of `Code.instructions`:
 STEP adds a constant to a counter; CLEAR resets all n qubits; EXPECT and READ are the read-out. Measured
 qubits are a stretch of `Code.qubits`, the targets of a measurement a stretch of `Code.targets`, one for each
 outcome. What stands from TOSS on draws a random number. COST is how many steps an instruction counts: the
-gates it stands for, at least one.
+gates it stands for, at least one; on large registers several EXPECT are one step together.
 
 An *op* is a row of `Code.ops`: where a gate, or a block of fused gates, acts (the columns of `pure.plan`),
 where its matrix begins in the table of matrices and how many NUMBERS it has there, and the gate whose angle
@@ -91,8 +91,8 @@ FIELDS on in `Code.perms`."""
 MATRIX, NUMBERS, LIVE = 9, 10, 11
 OP_WIDTH = 12
 GATE = 9
-PART_WIDTH = 10
-"""A part of an op: where a gate acts within the block, and the gate."""
+MEMBER_WIDTH = 10
+"""A member of an op: where a gate acts within the block, and the gate."""
 
 FIXED, INVOLUTION, SPECTRAL, DRIFTING = range(4)
 """How the matrix of a gate follows from its angle a: it does not; cos(a/2) - i sin(a/2) G; V exp(-iaλ/2) V†;
@@ -113,8 +113,8 @@ class Code(NamedTuple):
 
     Attributes:
         low, width, places: where ops act. perms: permutations of basis states, lists of places.
-        parts: (…, 10) the gates that an op is made of, see GATE;
-            those of op m from part_starts[m] to part_starts[m + 1].
+        members: (…, 10) the gates that an op is made of, see GATE;
+            those of op m from member_starts[m] to member_starts[m + 1].
         gates: (G, 5) HOW, EXPRESSION, SIZE, where its DATA begin, its PLACE in the table of gate matrices.
         starts, rows, floats, modes, whole, hazards: the expressions.
         masks: (K, 4) flips, signs, kept, ones of the products of operators in the read-out; phases: (K,).
@@ -128,8 +128,8 @@ class Code(NamedTuple):
     width: Ints
     places: Ints
     perms: Ints
-    parts: Ints
-    part_starts: Ints
+    members: Ints
+    member_starts: Ints
     gates: Ints
     data: Complexes
     starts: Ints
@@ -175,3 +175,8 @@ class Lowered:
     kraus: int
     longest: int
     outcomes: int
+
+    def gates_of(self, op: int) -> list[int]:
+        """The gates that an op is made of, the first applied first."""
+        start, end = self.code.member_starts[op : op + 2]
+        return [int(g) for g in self.code.members[start:end, GATE]]

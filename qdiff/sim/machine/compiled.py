@@ -23,7 +23,7 @@ from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
 
 from qdiff.sim.machine.code import Code
-from qdiff.sim.machine.kept import kept
+from qdiff.sim.machine.on_disk import kept
 from qdiff.sim.machine.tables import Bound, Tables, Work
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -202,7 +202,9 @@ def _text(plan: c.Lowered, i: int, row: Sequence[int]) -> str:
         case c.CLEAR:
             return "all qubits := |0>"
         case c.EXPECT:
-            return f"expectations of {len(plan.readout.expectations)} observables"
+            observables = len(plan.readout.expectations)
+            which = f"{a} … {b - 1} of " if b - a < len(plan.operators) else ""
+            return f"expectations of {observables} observables, operators {which}{len(plan.operators)}"
         case c.TOSS:
             return f"flip({expressions[a]})"
         case c.MEASURE | c.READ:
@@ -221,15 +223,9 @@ def _ops(row: Sequence[int]) -> range:
     return range(row[c.A], row[c.B]) if row[c.OP] in (c.GATES, c.LIVE_GATE) else range(0)
 
 
-def _parts(plan: c.Lowered, op: int) -> list[int]:
-    """The gates of an op."""
-    start, end = plan.code.part_starts[op : op + 2]
-    return [int(g) for g in plan.code.parts[start:end, c.GATE]]
-
-
 def _pass(plan: c.Lowered, op: int) -> Pass:
     row = plan.code.ops[op]
-    gates = tuple(_gate(plan, g) for g in _parts(plan, op))
+    gates = tuple(_gate(plan, g) for g in plan.gates_of(op))
     return Pass(KINDS[int(row[p.KIND])], gates, int(row[c.NUMBERS]), bool(row[c.LIVE] >= 0))
 
 
@@ -255,5 +251,5 @@ def _read(plan: c.Lowered, i: int) -> list[int]:
         case c.SET | c.TOSS | c.CHANNEL:
             return [row[c.A]]
         case _:
-            angles = (plan.gates[g].expression for op in _ops(row) for g in _parts(plan, op))
+            angles = (plan.gates[g].expression for op in _ops(row) for g in plan.gates_of(op))
             return list(dict.fromkeys(e for e in angles if e >= 0))

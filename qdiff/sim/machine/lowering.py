@@ -48,8 +48,8 @@ class _Tables:
     fields: list[tuple[int, int]] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
     perms: list[int] = field(default_factory=list)
-    parts: list[list[int]] = field(default_factory=list)
-    part_starts: list[int] = field(default_factory=lambda: [0])
+    members: list[list[int]] = field(default_factory=list)
+    member_starts: list[int] = field(default_factory=lambda: [0])
     data: list[complex] = field(default_factory=list)
 
 
@@ -86,8 +86,8 @@ class _Lowering:
             width=_row([width for _, width in t.fields]),
             places=_row(t.places),
             perms=_row(t.perms),
-            parts=_table(t.parts, c.PART_WIDTH),
-            part_starts=_row(t.part_starts),
+            members=_table(t.members, c.MEMBER_WIDTH),
+            member_starts=_row(t.member_starts),
             gates=gates,
             data=np.array(t.data, dtype=np.complex128),
             starts=compiled.starts,
@@ -251,7 +251,10 @@ class _Lowering:
             for name in TO_THE_BASIS[basis]
         ]
         if readout.expectations:
-            self.chained(c.EXPECT)
+            number, most = len(self.products()), max(MOST_AMPLITUDES >> self.n, 1)
+            for first in range(0, max(number, 1), most):
+                self.chained(c.EXPECT, first, min(first + most, number))
+                self.rows[-1][c.COST] = int(first == 0)
         if turned:
             self.fused(turned, (), None)
             self.rows[-1][c.NEXT] = len(self.rows)
@@ -316,25 +319,25 @@ class _Lowering:
             gate = self.gates[g]
             layout = self.layout(gate.targets, gate.controls)
             size, live = 4**gate.record.targets, g if self.is_live(g) else -1
-            parts = [(g, Layout((0,) * 9, (), ()))]
+            members = [(g, Layout((0,) * 9, (), ()))]
         elif block.whole:
             layout = Layout((c.DENSE, 0, 0, 0, 0, 0, 1, 1, 1), (), ())
             size, live = 4**self.n, -1
-            parts = [(g, self.within(g, range(self.n))) for g in block.gates]
+            members = [(g, self.within(g, range(self.n))) for g in block.gates]
         elif block.monomial and self.n <= LISTED_QUBITS:
             layout = Layout((c.MONOMIAL, len(t.perms), 0, 0, 0, 0, 1, 1, 1), (), ())
             t.perms += self.permutation(block.gates)
             size, live = 1 << self.n, -1
-            parts = [(g, self.within(g, range(self.n))) for g in block.gates]
+            members = [(g, self.within(g, range(self.n))) for g in block.gates]
         else:
             layout = self.layout(register, 0)
             size, live = 4 ** len(register), -1
-            parts = [(g, self.within(g, register)) for g in block.gates]
+            members = [(g, self.within(g, register)) for g in block.gates]
         t.ops.append([*self.where(layout), self.matrices, size, live])
         self.matrices += size
-        for g, local in parts:
-            t.parts.append([*self.where(local), g])
-        t.part_starts.append(len(t.parts))
+        for g, local in members:
+            t.members.append([*self.where(local), g])
+        t.member_starts.append(len(t.members))
 
     def layout(self, targets: Sequence[int], controls: int) -> Layout:
         """Where a block acts on the register."""
@@ -410,16 +413,19 @@ class _Lowering:
         return _table(rows, 5), place
 
     def operators(self) -> tuple[list[Operators], c.Ints, c.Complexes]:
-        """The products of one-qubit operators in the expectations of the read-out, as bit masks."""
-        found = {
-            term.operators: None for observable in self.readout.expectations for term in observable.terms
-        }
+        """The products of operators in the read-out, and as bit masks."""
+        found = self.products()
         masks = [
             Masks.of(Observable([Term(1.0, (), operators)]), {}, self.program.qubits) for operators in found
         ]
         rows = [[int(m.flips[0]), int(m.signs[0]), int(m.kept[0]), int(m.ones[0])] for m in masks]
         phases = np.array([m.coefficients[0] for m in masks], dtype=np.complex128)
-        return list(found), _table(rows, 4), phases
+        return found, _table(rows, 4), phases
+
+    def products(self) -> list[Operators]:
+        """The products of one-qubit operators in the expectations of the read-out."""
+        terms = (term for observable in self.readout.expectations for term in observable.terms)
+        return list(dict.fromkeys(term.operators for term in terms))
 
 
 def _loop(targets: int) -> int:

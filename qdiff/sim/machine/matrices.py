@@ -1,4 +1,4 @@
-"""Matrices in compiled code: of gates at their angles, of ops that are made of several gates."""
+"""Binding in compiled code: values of expressions, matrices of gates at their angles and of ops."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ _matrix = matrix.call
 def _fuse(machine: int, apply: int, op: int, code: Code, bound: Bound, state: Floats) -> None:
     """Write the matrix of an op: of its gate, or of its gates together; `state` is room."""
     kind, place, size = code.ops[op, KIND], code.ops[op, MATRIX], code.ops[op, NUMBERS]
-    first, last = code.part_starts[op], code.part_starts[op + 1]
+    first, last = code.member_starts[op], code.member_starts[op + 1]
     matrices, gate_matrices = bound.matrices, bound.gate_matrices
     if last - first == 1:
-        start = code.gates[code.parts[first, GATE], PLACE]
+        start = code.gates[code.members[first, GATE], PLACE]
         for i in range(size):
             matrices[place + i] = gate_matrices[start + i]
         return
@@ -82,7 +82,7 @@ def _fuse(machine: int, apply: int, op: int, code: Code, bound: Bound, state: Fl
         for i in range(rows):
             matrices[place + i * (size // rows) + column] = complex(state[0, i], state[1, i])
     for index in range(first, last):
-        gate = code.parts[index, GATE]
+        gate = code.members[index, GATE]
         if np.isnan(gate_matrices[code.gates[gate, PLACE]].real):
             matrices[place] = np.nan  # where the loop over shots looks for it
 

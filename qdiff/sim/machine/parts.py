@@ -9,14 +9,14 @@ import numpy as np
 from qdiff.sim.machine import arithmetic, bytecode, matrices, states
 from qdiff.sim.machine import code as c
 from qdiff.sim.machine.compiled import Part
-from qdiff.sim.machine.plans import KEPT
+from qdiff.sim.machine.plans import PLANS
 from qdiff.sim.machine.tables import Parts
 
 SIMPLE = [bytecode.CODE[name] for name in ("integer", "float", "parameter")]
 """Operations of expressions that `matrices.bind` knows itself."""
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=PLANS)
 def addresses_of(plan: c.Lowered, *, derivatives: bool = False) -> Parts:
     """Addresses of the parts that a plan needs, 0 for the others.
 

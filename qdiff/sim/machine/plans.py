@@ -13,7 +13,7 @@ from qdiff.sim.machine.code import Lowered
 from qdiff.sim.machine.lowering import lower
 from qdiff.sim.protocol import Readout
 
-KEPT = 8
+PLANS = 8
 """Plans; one takes some MiB at most."""
 
 
@@ -35,6 +35,6 @@ class _Itself:
         return id(self.program)
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=PLANS)
 def _lowered(program: _Itself, readout: Readout) -> Lowered:
     return lower(program.program, readout)

@@ -117,7 +117,7 @@ def run(
     instructions, targets = code.instructions, code.targets
     ops, modes, matrices = code.ops, code.modes, bound.matrices
     values, integers = bound.values, bound.integers
-    dimension, counters, expected = psi.shape[1], store.size, code.masks.shape[0]
+    dimension, counters = psi.shape[1], store.size
     machine = address_of(Tables(code, bound, work))
     heavy = dimension >> 4
     root = 0 if nodes.shape[0] else -1
@@ -238,8 +238,8 @@ def run(
                         node, pc = child, following
                         continue
                 elif operation == EXPECT:
-                    for k in range(expected):
-                        results.expectations[row, k] = cumulated[base + k]
+                    for k in range(a, b):
+                        results.expectations[row, k] = cumulated[base + k - a]
                     pc = following
                     continue
                 else:
@@ -284,11 +284,11 @@ def run(
                 continue
             state = psi if node < 0 else tree.states[nodes[node, STATE]]
             if operation == EXPECT:
-                budget -= expected * heavy
-                base = slots_of(nodes, children, tree.used, node, expected) if node >= 0 and base < 0 else -1
-                _expect(parts.expect, machine, state, results.expectations[row])
-                for k in range(expected if base >= 0 else 0):
-                    cumulated[base + k] = results.expectations[row, k]
+                budget -= (b - a) * heavy
+                base = slots_of(nodes, children, tree.used, node, b - a) if node >= 0 and base < 0 else -1
+                _expect(parts.expect, machine, state, a, b, results.expectations[row])
+                for k in range(a, b if base >= 0 else a):
+                    cumulated[base + k - a] = results.expectations[row, k]
                 pc = following
                 continue
             # What is left has outcomes. Their cumulated weights are in the tree, or found now.

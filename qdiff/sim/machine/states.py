@@ -198,7 +198,7 @@ def apply(machine: int, x: Floats, begin: int, end: int, within: bool) -> None:
     """Apply the ops from `begin` up to `end`; or if `within`, gates that an op is made of."""
     low, width, places = field(machine, "low"), field(machine, "width"), field(machine, "places")
     perms, other, gates = field(machine, "perms"), field(machine, "other"), field(machine, "gates")
-    ops = field(machine, "parts") if within else field(machine, "ops")
+    ops = field(machine, "members") if within else field(machine, "ops")
     matrices = field(machine, "gate_matrices") if within else field(machine, "matrices")
     for op in range(begin, end):
         place = gates[ops[op, GATE], PLACE] if within else ops[op, MATRIX]
@@ -383,11 +383,11 @@ def _expectation(x: Floats, masks: Ints, k: int, phase: complex) -> float:
     return phase.real * re - phase.imag * im
 
 
-@part(NOTHING(WHOLE, STATE, REALS))
-def expect(machine: int, state: Floats, values: Floats) -> None:
-    """Write the expectation of every product of operators in the read-out."""
+@part(NOTHING(WHOLE, STATE, WHOLE, WHOLE, REALS))
+def expect(machine: int, state: Floats, begin: int, end: int, values: Floats) -> None:
+    """Write the expectations of the products of operators from `begin` up to `end`."""
     masks, phases = field(machine, "masks"), field(machine, "phases")
-    for k in range(masks.shape[0]):
+    for k in range(begin, end):
         values[k] = _expectation(state, masks, k, phases[k])
 
 

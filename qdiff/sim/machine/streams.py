@@ -59,5 +59,5 @@ def stream(seed: np.uint64, shot: np.uint64, numbers: Floats, words: Words) -> N
 
 @entry
 def random_block(block: int, shot: np.uint64, seed: np.uint64, words: Words) -> None:
-    """`philox`."""
+    """`philox`, for Python."""
     philox(block, shot, seed, words)

@@ -17,6 +17,7 @@ shared by threads."""
 ENDED, ABORTED, CUT = 0, 1, 2
 """How a shot ended."""
 ROW, PC, NODE, STEPS, DRAWS, DRAWN, RUNNING, GIVEN, BUDGET, WIDE = range(10)
+CONTEXT = 10
 """Entries of `Work.context`: the shot, where it is, …; DRAWN: the block of random words at hand; GIVEN: the
 number asked for is there; WIDE: whether what acts on a state is shared by threads (`wide`)."""
 
@@ -26,7 +27,8 @@ class Bound(NamedTuple):
 
     Attributes:
         parameters: (N,). values, integers: (E,) of expressions without counters; nan where there is none.
-        gate_matrices, matrices, kraus: tables; each thread has its own, for what changes while it runs.
+        gate_matrices, matrices, kraus: tables; threads have their own of the last two, which change while a
+            program runs.
     """
 
     parameters: Floats
@@ -41,10 +43,10 @@ class Work(NamedTuple):
     """What one thread writes to.
 
     Attributes:
-        context: int64 (10,) or more. words: the current block of random words. store: the counters.
+        context: int64 (CONTEXT,) or more. words: the current block of random words. store: the counters.
         psi, other: states (2, D). outcomes: room for the weights of all outcomes. single: for one number.
-        whole_rows, real_rows: values of an expression's rows. given: a number that was asked for: integer and
-            float.
+        whole_rows, real_rows: values of an expression's rows. given_whole,
+            given_real: a number that was asked for.
     """
 
     context: Ints

@@ -31,7 +31,14 @@ MOST_SIBLINGS = 8
 
 
 class Tree(NamedTuple):
-    """States that several shots come to; see the head of this module."""
+    """The tree; see the head of this module.
+
+    Attributes:
+        states: (S, 2, D). nodes: (N, COLUMNS); chances: (N,) of coming there.
+        cumulated, children: from BASE on, the weight up to each outcome of a node, and the node behind it
+            (-1: none).
+        used: see NODES.
+    """
 
     states: Floats
     nodes: Ints

@@ -52,7 +52,8 @@ def _instructions(plan: c.Lowered) -> None:
         opcode = row[c.OP]
         check(0 <= opcode < len(c.OPCODES), f"instruction {i}: there is no operation {opcode}")
         where = f"instruction {i} ({c.OPCODES[opcode]})"
-        check(row[c.COST] >= 1, f"{where}: it counts {row[c.COST]} steps, at least 1")
+        least = 0 if opcode == c.EXPECT and row[c.A] > 0 else 1  # several of them are one step together
+        check(row[c.COST] >= least, f"{where}: it counts {row[c.COST]} steps, at least {least}")
         _operands(plan, row, where)
         if opcode in (c.GATES, c.LIVE_GATE):
             used_ops += range(row[c.A], row[c.B])
@@ -88,6 +89,8 @@ def _operands(plan: c.Lowered, row: Sequence[int], where: str) -> None:
             check(not live or b == a + 1, f"{where}: it has {b - a} ops, not one")
             for op in range(a, b):
                 check((plan.code.ops[op, c.LIVE] >= 0) == live, f"{where}: op {op} belongs to the other kind")
+        case c.EXPECT:
+            check(0 <= a <= b <= len(plan.operators), f"{where}: its operators are {a} .. {b - 1}")
         case c.TOSS:
             _within(a, expressions, f"{where}: probability")
         case c.MEASURE | c.RECORD | c.READ:
@@ -164,36 +167,38 @@ def _gates(plan: c.Lowered) -> None:
 def _ops(plan: c.Lowered) -> None:
     code, n, stretches = plan.code, plan.qubits, []
     check(code.ops.shape[1:] == (c.OP_WIDTH,), f"ops have {c.OP_WIDTH} columns")
-    starts = code.part_starts.tolist()
-    check(len(starts) == len(code.ops) + 1 and starts[0] == 0, "the parts of every op begin somewhere")
-    check(starts[-1] == len(code.parts), "every part belongs to an op")
+    starts = code.member_starts.tolist()
+    check(len(starts) == len(code.ops) + 1 and starts[0] == 0, "the members of every op begin somewhere")
+    check(starts[-1] == len(code.members), "every member belongs to an op")
     for i, row in enumerate(code.ops.tolist()):
-        where, parts = f"op {i}", code.parts[starts[i] : starts[i + 1]].tolist()
-        check(len(parts) >= 1, f"{where}: it is made of no gate")
+        where, members = f"op {i}", code.members[starts[i] : starts[i + 1]].tolist()
+        check(len(members) >= 1, f"{where}: it is made of no gate")
         rows = _rows_of_op(plan, row, where)
         check(
             row[c.NUMBERS] == (rows if row[p.KIND] == c.MONOMIAL else rows**2), f"{where}: size of its matrix"
         )
         stretches.append((row[c.MATRIX], row[c.MATRIX] + row[c.NUMBERS]))
-        for part in parts:
-            _within(part[c.GATE], len(plan.gates), f"{where}: gate")
-        gate = plan.gates[parts[0][c.GATE]]
+        for member in members:
+            _within(member[c.GATE], len(plan.gates), f"{where}: gate")
+        gate = plan.gates[members[0][c.GATE]]
         if row[c.LIVE] >= 0:
             check(
-                [row[c.LIVE]] == [part[c.GATE] for part in parts], f"{where}: its live gate is not its gate"
+                [row[c.LIVE]] == [member[c.GATE] for member in members],
+                f"{where}: its live gate is not its gate",
             )
             angle = plan.expressions[gate.expression] if gate.expression >= 0 else None
             check(angle is not None and bool(angle.counters()), f"{where}: its live gate reads no counter")
-        if len(parts) == 1 and row[p.KIND] not in (c.DENSE, c.MONOMIAL):
+        if len(members) == 1 and row[p.KIND] not in (c.DENSE, c.MONOMIAL):
             touched = 1 << n - gate.controls.bit_count()
             check(
                 row[p.OUTER] * row[p.COUNT] * rows == touched, f"{where}: it touches not {touched} amplitudes"
             )
             continue
-        for part in parts:
-            size = _rows(plan, part, rows.bit_length() - 1, f"{where}, gate {part[c.GATE]}")
+        for member in members:
+            size = _rows(plan, member, rows.bit_length() - 1, f"{where}, gate {member[c.GATE]}")
             check(
-                size == 1 << plan.gates[part[c.GATE]].record.targets, f"{where}: size of gate {part[c.GATE]}"
+                size == 1 << plan.gates[member[c.GATE]].record.targets,
+                f"{where}: size of gate {member[c.GATE]}",
             )
     _apart(stretches, plan.matrices, "matrices")
 
@@ -252,6 +257,9 @@ def _readout(plan: c.Lowered) -> None:
     masks = plan.code.masks
     check(masks.shape == (len(plan.operators), 4), "every operator of the read-out has its masks")
     check(len(plan.code.phases) == len(masks), "every operator of the read-out has a phase")
+    rows = plan.code.instructions[plan.code.instructions[:, c.OP] == c.EXPECT]
+    taken = sorted(k for a, b in rows[:, [c.A, c.B]].tolist() for k in range(a, b))
+    check(not len(rows) or taken == list(range(len(masks))), "every operator is taken by one instruction")
     for k, row in enumerate(masks.tolist()):
         for mask in row:
             _within(mask, 1 << plan.qubits, f"operator {k}: mask")

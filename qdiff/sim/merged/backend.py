@@ -1,4 +1,4 @@
-"""The backend "merged": shots with equal point, store and state are one entry with a number (THEORY 9).
+"""The backend "merged": shots with equal point, store and state are one entry with a number.
 
 It costs about as much as the distinct states that shots are expected to come to: 10⁹ shots take little
 longer than 10⁶, and no more memory. Outcomes are unique rows with counts, of the same distribution as
@@ -32,18 +32,19 @@ class MergedBackend(TrajectoryBackend):
     Args:
         threads, progress: of trajectories, where they are run instead.
         step_limit: a run that would execute more instructions is cut.
-        memory_limit: bytes, for states and outcomes.
+        memory_limit: bytes, an integer; for states and outcomes.
 
     Raises:
-        QdiffError: a number out of range.
+        QdiffError: no integer, or one out of range.
     """
 
     name = "merged"
+    _instead = ""
 
     def _run(self, job: Job, plan: Lowered, numbers: object) -> Outcomes:
         from qdiff.sim.machine.tables import Bound
-        from qdiff.sim.merged.frontier import Frontier
-        from qdiff.sim.merged.shares import TooManyStates, shared
+        from qdiff.sim.merged.frontier import Frontier, TooManyStates
+        from qdiff.sim.merged.shares import shared
 
         assert isinstance(numbers, Bound)
         if job.shots > MOST_SHOTS:

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from qdiff.sim.machine import tables as t
 from qdiff.sim.machine.code import Floats, Ints
 from qdiff.sim.machine.compiled import inner
 
-PARENT, CHILD, OUTCOME, NUMBER, HEAPED, UNUSED, ARRIVED, KEPT, ROWS = range(9, 18)
-CONTEXT = 18
+PARENT, CHILD, OUTCOME, NUMBER, HEAPED, UNUSED, ARRIVED, KEPT, ROWS = range(t.CONTEXT, t.CONTEXT + 9)
+CONTEXT = t.CONTEXT + 9
 """More entries of `Work.context`: the entry that is being expanded, the one that is on its way to the next
 instruction with outcomes; the outcome that comes next, of how many; how many entries wait, how many slots are
 unused, how many have arrived, how many are kept, how many rows there are."""

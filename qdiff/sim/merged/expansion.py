@@ -86,7 +86,7 @@ _apply, _expect = states.apply.call, states.expect.call
 _weigh, _keep = states.weigh.call, states.keep.call
 _weigh_channel, _act = states.weigh_channel.call, states.act.call
 
-FULL, CROWDED, AMBIGUOUS, COSTLY = 3, 4, 5, 6
+FULL, CROWDED, AMBIGUOUS, COSTLY = range(20, 24)
 """More reasons to return: no room for entries, none for rows; histories of different lengths have merged, and
 only some of them would be cut; merging saves little."""
 
@@ -308,8 +308,8 @@ def expand(
                 zero(kept[child])
                 effort += heavy
             elif operation == EXPECT:
-                _expect(parts.expect, machine, kept[child], numbers[child, 1:])
-                effort += heavy * code.masks.shape[0]
+                _expect(parts.expect, machine, kept[child], a, b, numbers[child, 1:])
+                effort += heavy * (b - a)
             else:
                 _apply(parts.apply, machine, kept[child], a, b, False)
                 effort += heavy * (b - a)

@@ -84,6 +84,10 @@ class Found:
     apart: float
 
 
+class TooManyStates(Exception):
+    """Shots share too little for merging to pay."""
+
+
 class Frontier:
     """Expands entries of one bound plan.
 
@@ -147,6 +151,7 @@ class Frontier:
             most_effort: stop when so much was done, and more than half of what trajectories would have done.
 
         Raises:
+            TooManyStates: it had to stop at an instruction with more outcomes than shots.
             EvaluationError: something has no value where shots come for sure.
         """
         ready = self._expand(root, shots, most_effort, by_steps=False)
@@ -186,11 +191,11 @@ class Frontier:
         return bool(self.plan.code.instructions[self.entries.slots[kept, e.AT], c.OP] == c.READ)
 
     def _expand(self, root: Entry, shots: int, most_effort: float, *, by_steps: bool) -> bool | None:
-        """Run the kernel until it has finished (True) or must not go on (False); None: it must know steps."""
+        """Run the compiled loop until it has finished (True) or must not go on (False); None: it must know steps."""
         context = self.work.context
         self._begin(root)
         while True:
-            context[t.BUDGET] = BUDGET
+            context[t.BUDGET] = min(BUDGET, most_effort)
             reason = k.expand(
                 self.plan.code,
                 self.bound,
@@ -210,8 +215,8 @@ class Frontier:
             match reason:
                 case t.FINISHED:
                     return True
-                case t.PAUSED:
-                    pass  # an interrupt is heard here
+                case t.PAUSED:  # an interrupt is heard here
+                    self._refuse_outcomes(shots, most_effort)
                 case t.ASK:
                     self._answer(shots)
                 case k.FULL:
@@ -224,6 +229,19 @@ class Frontier:
                 case _:
                     assert reason == k.COSTLY
                     return False
+
+    def _refuse_outcomes(self, shots: int, most_effort: float) -> None:
+        """Stop among the outcomes of an entry: each runs on to the next instruction with outcomes."""
+        context, sums = self.work.context, self.entries.sums
+        parent, done = context[e.PARENT], int(context[e.OUTCOME])
+        if parent < 0 or sums[e.EFFORT] <= max(most_effort, shots * sums[e.ALONE] / 2):
+            return
+        expected = shots * float(self.entries.numbers[parent, 0])
+        if done > expected:
+            raise TooManyStates(
+                f"{context[e.NUMBER]} outcomes of one instruction would be followed; shots expected there: "
+                f"{expected:.3g}"
+            )
 
     def _begin(self, root: Entry) -> None:
         size, context = self.first_entries, self.work.context
@@ -240,7 +258,7 @@ class Frontier:
         context[e.UNUSED], context[e.PARENT] = size - 1, -1
 
     def _answer(self, shots: int) -> None:
-        """Give the kernel a number; what has none is an error where shots come for sure, else it is kept."""
+        """Give the loop a number; what has none is an error where shots come for sure, else it is kept."""
         context, entries = self.work.context, self.entries
         child = int(context[e.CHILD])
         current = int(context[e.PARENT]) if child < 0 else child

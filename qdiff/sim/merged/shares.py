@@ -17,14 +17,14 @@ import numpy as np
 
 from qdiff.sim.machine import tables as t
 from qdiff.sim.machine.code import Floats, Ints
-from qdiff.sim.merged.frontier import Entry, Found, Frontier
+from qdiff.sim.merged.frontier import Entry, Found, Frontier, TooManyStates
 
 STREAM = 1
 LEAF_EFFORT = 30_000
 """What it takes to draw for one entry, and to start from a leaf, in the unit of `running.BUDGET` (10 ns)."""
-AHEAD = 8
-"""How many times the effort of a trajectory it takes to follow a single shot, as others are expected."""
-SMALL_EFFORT = 3_000_000
+LEAST_AHEAD = 8
+"""How many times the effort of a trajectory it takes at least to follow a shot, as others are expected."""
+SMALL_EFFORT = 300_000
 """Nothing is gained by trajectories where so much is enough."""
 
 
@@ -41,10 +41,6 @@ class Ends:
     stores: Ints
     values: Floats
     counts: Ints
-
-
-class TooManyStates(Exception):
-    """Shots share too little for merging to pay."""
 
 
 def shared(frontier: Frontier, shots: int, seed: int, first: int) -> Ends:
@@ -83,9 +79,16 @@ def _refuse(frontier: Frontier, found: Found, shots: int) -> None:
     """Compare what is left to do with what trajectories would cost."""
     expected = found.kept_masses * shots
     ending = np.array([frontier.is_ending(kept) for kept in found.kept], dtype=bool)
+    leaves = expected[~ending]
     # Many leaves will hardly meet again: in the end each shot is on its own. Few may be the one way on.
-    starts = np.minimum(expected, 1).sum() if 2 * ending.sum() > len(ending) else expected.sum()
-    if starts * (LEAF_EFFORT + AHEAD * found.alone) > max(found.alone * shots, SMALL_EFFORT):
+    starts = np.minimum(leaves, 1).sum() if 2 * ending.sum() > len(ending) else leaves.sum()
+    # A leaf is followed as the start was, but for one shot: entries are then at most so many at a time.
+    ahead = max(
+        LEAST_AHEAD * found.alone, min(found.effort, frontier.branches / frontier.worth * found.alone)
+    )
+    effort = starts * (LEAF_EFFORT + ahead)
+    effort += np.minimum(expected[ending], 1).sum() * LEAF_EFFORT
+    if effort > max(found.alone * shots, SMALL_EFFORT):
         left = 1 - found.masses.sum()
         raise TooManyStates(
             f"{len(found.masses) + len(found.kept)} states were followed, and {left:.1%} of the shots "

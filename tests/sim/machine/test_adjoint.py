@@ -26,7 +26,7 @@ from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.sim.expressions import Derivatives
 from qdiff.sim.machine import adjoint_code, adjoint_shots, adjoint_sweep
-from qdiff.sim.machine.adjoint_binding import WITHOUT_SCORE, bound_slopes
+from qdiff.sim.machine.adjoint_binding import bound_slopes
 from qdiff.sim.machine.adjoint_code import differentiated
 from qdiff.sim.machine.adjoint_running import Found, Log, differentiate
 from qdiff.sim.machine.backend import TrajectoryBackend
@@ -356,7 +356,11 @@ def test_a_certain_choice_that_changes_has_no_score(text: str, params: float, me
     program = parse(f"qubit: q\npara: t\ncount: c\nH[q]; {text}")
     with pytest.raises(EvaluationError) as raised:
         found_by_machine(program, [everything(program)], {"t": params}, 5)
-    assert f"`{message}`: {WITHOUT_SCORE.format(name='t')}" in str(raised.value)
+    assert (
+        f"`{message}`: the choice is certain here, but the derivative of its probability by `t` is not 0: "
+        'such a choice has no score. Use replacement rules (qd.differentiate(program, "t")) or exact '
+        "derivatives (qd.expectation(...).grad)."
+    ) in str(raised.value)
     assert "<text>:4:" in str(raised.value)
 
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import tracemalloc
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 from sim.machine.sampled import sampled
 
-from qdiff.errors import BackendError, EvaluationError, QdiffError, ResourceError
+from qdiff.errors import BackendError, EvaluationError, ParameterError, QdiffError, ResourceError
 from qdiff.lang import expr as ex
 from qdiff.lang import tree as qt
+from qdiff.lang.observable import X, Z, constant, count
+from qdiff.lang.observable_input import observable
 from qdiff.lang.text.parser import parse
+from qdiff.sim.machine import backend
 from qdiff.sim.machine.backend import TrajectoryBackend
+from qdiff.sim.machine.code import Lowered
+from qdiff.sim.merged.backend import MergedBackend
 from qdiff.sim.protocol import Job, Prepared, Readout
 
 # --- What a run leaves behind ---------------------------------------------------------------------
@@ -102,6 +110,10 @@ def test_register_too_large_is_refused_before_anything_is_allocated() -> None:
         small.prepare(parse("qubit: q[3]\nskip"), Readout())
     with pytest.raises(ResourceError, match="the limit is 10 B, enough for 0 qubits"):
         TrajectoryBackend(memory_limit=10).prepare(program, Readout())
+    with pytest.raises(ResourceError, match=r"One run on 2 qubits needs 192 B .*, enough for 1 qubit\. Use"):
+        TrajectoryBackend(memory_limit=100).prepare(parse("qubit: q[2]\nskip"), Readout())
+    with pytest.raises(ResourceError, match=r"One run on 1 qubit needs 96 B .*, enough for 0 qubits\. Use"):
+        TrajectoryBackend(memory_limit=50).prepare(parse("qubit: q\nskip"), Readout())
 
 
 def test_too_many_shots_are_refused_before_anything_is_allocated() -> None:
@@ -109,8 +121,58 @@ def test_too_many_shots_are_refused_before_anything_is_allocated() -> None:
         sampled(parse("qubit: q\ncount: c\nskip"), {}, shots=10**12)
     assert str(caught.value) == (
         "The outcomes of 1000000000000 shots need 10.9 TiB of memory; the limit is 4 GiB. "
-        "Use fewer shots, or several jobs with different `first`."
+        'Use fewer shots, or backend="merged" (`--backend merged`), which counts equal outcomes, or raise '
+        "the limit: TrajectoryBackend(memory_limit=...)."
     )
+
+
+PAIRS = " + ".join(f"X[q[{a}]]*Z[q[{b}]]" for a in range(10) for b in range(10) if a != b)
+MANY_OPERATORS = Readout((), "", (observable(f"c + {PAIRS}"),))
+
+
+def test_memory_of_expectations_is_counted() -> None:
+    program = parse("qubit: q[10]\ncount: c\nif flip(0.5) then c++ fi")
+    needed = 100 * (8 * (1 + 91 + 1) + 3)  # a counter, operators, an observable; flags
+    result = sampled(program, {}, 100, readout=MANY_OPERATORS, memory_limit=needed)
+    assert result.expectations is not None
+    assert np.allclose(result.expectations[:, 0], result.counters[:, 0])
+    with pytest.raises(ResourceError, match=r"The outcomes of 100 shots need 72\.9 KiB of memory"):
+        sampled(program, {}, 100, readout=MANY_OPERATORS, memory_limit=needed - 1)
+
+
+def test_expectations_need_little_room_besides_the_outcomes() -> None:
+    plan = TrajectoryBackend().prepare(parse("qubit: q[10]\ncount: c\nskip"), MANY_OPERATORS).lowered
+    assert isinstance(plan, Lowered)
+    counters, status = np.arange(20_000)[:, None] % 7, np.zeros(20_000, dtype=np.uint8)
+    operators = np.full((20_000, 91), 0.5)
+    tracemalloc.start()
+    values = backend.expected(plan, counters, status, operators)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.allclose(values[:, 0], counters[:, 0] / 2 + 45)
+    assert peak < operators.nbytes / 2
+
+
+def test_expectations_of_many_stores_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = parse(
+        "qubit: q\npara: t\ncount: c\nRy(t)[q]; while M[q] = 1 do c++; Ry(t)[q] od; if c = 2 then abort fi;"
+        "Ry(c)[q]"
+    )
+    readout = Readout((), "", (count("c") * Z("q"), constant(0), count("c") * X("q") + 1))
+    whole = sampled(program, {"t": 1.0}, 500, readout=readout)
+    monkeypatch.setattr(backend, "BLOCK_BYTES", 300)
+    apart = sampled(program, {"t": 1.0}, 500, readout=readout)
+    assert whole.expectations is not None
+    assert np.array_equal(whole.expectations, apart.expectations)  # type: ignore[arg-type]
+    counter, ended = whole.counters[:, 0], whole.finished
+    assert len(np.unique(counter)) > 8
+    np.testing.assert_allclose(whole.expectations[:, 0], ended * counter * np.cos(counter), atol=1e-12)
+    np.testing.assert_allclose(whole.expectations[:, 2], ended * (1 + counter * np.sin(counter)), atol=1e-12)
+    [nothing] = backend.TrajectoryBackend().run(
+        [Job(TrajectoryBackend().prepare(program, Readout((), "", (constant(0),))), {"t": 1.0}, 3, 1)]
+    )
+    assert nothing.expectations is not None
+    assert not nothing.expectations.any()
 
 
 def test_deep_nesting() -> None:
@@ -189,7 +251,51 @@ def test_jobs_of_another_backend() -> None:
     assert str(caught.value) == "This was prepared by backend `toy`, not by `trajectory`."
 
 
-@pytest.mark.parametrize("options", [{"step_limit": 0}, {"memory_limit": -5}])
-def test_limits_must_be_positive(options: dict[str, int]) -> None:
-    with pytest.raises(QdiffError, match="step_limit and memory_limit must be positive, got"):
-        TrajectoryBackend(**options)
+@pytest.mark.parametrize("made", [TrajectoryBackend, MergedBackend])
+@pytest.mark.parametrize("value", [0, -5, 1.5, 1e6, True, np.True_, 2**63, "a", None, math.inf])
+def test_limits_are_integers(made: type[TrajectoryBackend], value: Any) -> None:
+    with pytest.raises(QdiffError) as caught:
+        made(step_limit=value)
+    assert str(caught.value) == f"step_limit must be an integer from 1 to 2^63 - 1, got {value!r}."
+    with pytest.raises(QdiffError) as caught:
+        made(memory_limit=value)
+    assert str(caught.value) == (
+        f"memory_limit, in bytes, must be an integer from 1 to 2^63 - 1, got {value!r}."
+    )
+
+
+@pytest.mark.parametrize("made", [TrajectoryBackend, MergedBackend])
+@pytest.mark.parametrize("value", [2**63 - 1, np.int64(10**6)])
+def test_limits_of_any_size(made: type[TrajectoryBackend], value: Any) -> None:
+    result = sampled(parse("qubit: q\nX[q]"), {}, 5, backend=made(step_limit=value, memory_limit=value))
+    assert result.bits.all()
+
+
+@pytest.mark.parametrize("made", [TrajectoryBackend, MergedBackend])
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        ("a", "is str 'a', not a real number"),
+        (1 + 0j, "is complex (1+0j), not a real number"),
+        (None, "is NoneType None, not a real number"),
+        ([1.0], "is 1 values, not a real number"),
+        (True, "is bool True, not a real number"),
+        (math.nan, "is nan, not a finite number"),
+        (10**400, "is too large for a floating-point number"),
+    ],
+)
+def test_parameters_of_a_job_are_real_numbers(
+    made: type[TrajectoryBackend], value: Any, problem: str
+) -> None:
+    program = parse("qubit: q\npara: t, w[2]\nRy(t)[q]; Rx(w[1])[q]")
+    runner = made()
+    prepared = runner.prepare(program, Readout())
+    message = f"Parameter values of a job: `w[1]` {problem}. Parameters: t, w[2]."
+    params = {"t": 1, "w[0]": np.float32(0), "w[1]": value}
+    with pytest.raises(ParameterError) as caught:
+        runner.run([Job(prepared, params, 1, 1)])
+    assert str(caught.value) == message
+    gradient = runner.prepare_gradient(program, (Z("q"),), ("t",))
+    with pytest.raises(ParameterError) as caught:
+        runner.run_gradients([Job(gradient, params, 1, 1)])
+    assert str(caught.value) == message

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from reference.interpreter import value
 from sim.machine.plain_sampler import PlainSampler
-from sim.machine.sampled import ALL, assert_same, sampled
+from sim.machine.sampled import ALL, assert_same, executed, sampled
 
 from qdiff.lang.observable import P1, Observable, Term, X, Y, Z, count
 from qdiff.lang.text.parser import parse
+from qdiff.sim.machine import code as c
+from qdiff.sim.machine.lowering import lower
+from qdiff.sim.machine.verify import verify
 from qdiff.sim.protocol import Readout
 
 SHOTS = 3000
@@ -66,3 +69,23 @@ def test_complex_coefficients_that_cancel() -> None:
     )
     result = sampled(program, {"t": 0.6}, 1, readout=Readout((), "", (observable,)))
     np.testing.assert_allclose(result.expectations, [[value(program, observable, {"t": 0.6})]], atol=1e-12)
+
+
+def test_operators_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On large registers, so that an interrupt is heard; nothing else changes."""
+    program = parse(
+        "qubit: a, b\npara: t\ncount: c\nRy(t)[a]; CNOT[a, b]; while M[a] = 1 and c < 9 do c++; H[a] od"
+    )
+    observables = (X("a") + 2 * Z("b"), Z("a") * Z("b"), count("c") * X("b"), X("a") * X("b"))
+    readout = Readout(("a",), "X", observables)
+    for tree_bytes in (0, 2**20):
+        whole = executed(program, {"t": 1.1}, 50, 3, readout=readout, tree_bytes=tree_bytes)
+        with monkeypatch.context() as patch:
+            patch.setattr("qdiff.sim.machine.lowering.MOST_AMPLITUDES", 8)
+            plan = lower(program, readout)
+            verify(plan)
+            rows = plan.code.instructions[plan.code.instructions[:, c.OP] == c.EXPECT]
+            assert rows[:, [c.A, c.B, c.COST]].tolist() == [[0, 2, 1], [2, 4, 0], [4, 5, 0]]
+            apart = executed(program, {"t": 1.1}, 50, 3, readout=readout, tree_bytes=tree_bytes)
+        for one, other in zip(whole, apart, strict=True):
+            assert np.array_equal(one, other)

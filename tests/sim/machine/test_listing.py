@@ -58,7 +58,7 @@ def test_a_gate_whose_angle_reads_counters() -> None:
 def test_read_out_of_expectations() -> None:
     program = parse("qubit: q\nH[q]")
     text = str(listing(lower(program, Readout(("q",), "X", (Z("q"), 2 * Z("q"))))))
-    assert "expect  expectations of 2 observables\n" in text
+    assert "expect  expectations of 2 observables, operators 1\n" in text
 
 
 def test_totals() -> None:

@@ -12,7 +12,7 @@ from qdiff.errors import EvaluationError
 from qdiff.lang.observable import X, Z
 from qdiff.lang.text.parser import parse
 from qdiff.sim.machine.backend import TrajectoryBackend
-from qdiff.sim.machine.plans import KEPT, plan_of
+from qdiff.sim.machine.plans import PLANS, plan_of
 from qdiff.sim.protocol import Readout
 
 TEXT = "qubit: q, r\npara: t\nRy(t)[q]; CNOT[q, r]"
@@ -43,10 +43,10 @@ def test_equal_programs_have_plans_of_their_own() -> None:
 def test_few_plans_are_kept() -> None:
     program = parse(TEXT)
     first, kept = plan_of(program, Readout()), weakref.ref(program)
-    for _ in range(KEPT):
+    for _ in range(PLANS):
         plan_of(parse(TEXT), Readout())
     assert plan_of(program, Readout()) is not first
-    for _ in range(KEPT):
+    for _ in range(PLANS):
         plan_of(parse(TEXT), Readout())
     del program, first
     gc.collect()

@@ -90,7 +90,7 @@ def row_of(name: str) -> int:
 LIVE_OP = int(np.flatnonzero(PLAN.code.ops[:, c.LIVE] >= 0)[0])
 LIVE_GATE = int(PLAN.code.ops[LIVE_OP, c.LIVE])
 BOUND = int(np.flatnonzero(PLAN.code.modes == c.BOUND)[0])
-FUSED = int(np.flatnonzero(np.diff(PLAN.code.part_starts) > 1)[0])
+FUSED = int(np.flatnonzero(np.diff(PLAN.code.member_starts) > 1)[0])
 STRETCH = int(PLAN.code.instructions[at(c.MEASURE), c.A])
 
 BROKEN: dict[str, tuple[Callable[[], c.Lowered], str]] = {
@@ -182,17 +182,20 @@ BROKEN: dict[str, tuple[Callable[[], c.Lowered], str]] = {
         lambda: replace(PLAN, code=PLAN.code._replace(ops=PLAN.code.ops[:, :9])),
         "ops have 12 columns",
     ),
-    "starts of parts": (lambda: with_entry("part_starts", 0, 1), "the parts of every op begin somewhere"),
-    "lost part": (lambda: with_entry("part_starts", -1, 1), "every part belongs to an op"),
+    "starts of members": (
+        lambda: with_entry("member_starts", 0, 1),
+        "the members of every op begin somewhere",
+    ),
+    "lost member": (lambda: with_entry("member_starts", -1, 1), "every member belongs to an op"),
     "made of nothing": (
-        lambda: with_entry("part_starts", FUSED + 1, PLAN.code.part_starts[FUSED]),
+        lambda: with_entry("member_starts", FUSED + 1, PLAN.code.member_starts[FUSED]),
         rf"op {FUSED}: it is made of no gate",
     ),
     "kind": (lambda: op(c.LISTED, p.KIND, 3), r"op \d+: there is no kind 3"),
     "size of a matrix": (lambda: op(c.LISTED, c.NUMBERS, 16), r"op \d+: size of its matrix"),
     "matrix of two ops": (lambda: with_entry("ops", (1, c.MATRIX), 0), "matrices: numbers .* or to two"),
-    "gate of a part": (
-        lambda: with_entry("parts", (PLAN.code.part_starts[FUSED], c.GATE), 99),
+    "gate of a member": (
+        lambda: with_entry("members", (PLAN.code.member_starts[FUSED], c.GATE), 99),
         rf"op {FUSED}: gate 99 is outside",
     ),
     "live gate of another": (
@@ -223,8 +226,8 @@ BROKEN: dict[str, tuple[Callable[[], c.Lowered], str]] = {
     "outside": (lambda: op(c.LISTED, p.FIRST, 16), r"op \d+: it leaves its 4 qubits"),
     "fields": (lambda: op(p.GENERAL, p.FIELDS_END, 9999, LARGE_PLAN), r"op \d+: its fields are out of range"),
     "too few": (lambda: op(p.GENERAL, p.COUNT, 3, LARGE_PLAN), r"op \d+: it touches not 8192 amplitudes"),
-    "part that is too large": (
-        lambda: with_entry("parts", (PLAN.code.part_starts[FUSED], p.FIRST), 4),
+    "member that is too large": (
+        lambda: with_entry("members", (PLAN.code.member_starts[FUSED], p.FIRST), 4),
         rf"op {FUSED}, gate \d+: it leaves its \d qubits",
     ),
     # Expressions
@@ -258,6 +261,14 @@ BROKEN: dict[str, tuple[Callable[[], c.Lowered], str]] = {
     # Read-out
     "masks": (lambda: without_last("masks"), "every operator of the read-out has its masks"),
     "phases": (lambda: without_last("phases"), "every operator of the read-out has a phase"),
+    "operators taken twice": (
+        lambda: instruction(c.EXPECT, c.A, 1),
+        "every operator is taken by one instruction",
+    ),
+    "operators that are none": (
+        lambda: instruction(c.EXPECT, c.B, 99),
+        r"\(expect\): its operators are 0 \.\. 98",
+    ),
     "mask": (lambda: with_entry("masks", (0, 0), 16), r"operator 0: mask 16 is outside 0 \.\. 15"),
     "ones": (lambda: with_entry("masks", (0, 3), 1), "operator 0: it asks for ones where it keeps nothing"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from chi_square import ABORTED, assert_drawn_from, exact_distribution, p_value
 from hypothesis import given, settings
 from scipy.stats import chi2
 from sim.machine.sampled import ALL, PROGRAMS, sampled
+from sim.merged.exactly import frontier
 from strategies import cases
 
 from qdiff.lang.observable import Observable, Z, count
@@ -17,6 +19,7 @@ from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.sim.merged import shares
 from qdiff.sim.merged.backend import MergedBackend
+from qdiff.sim.merged.frontier import TooManyStates
 from qdiff.sim.protocol import Job, Outcomes, Readout
 
 MERGED = MergedBackend()
@@ -89,8 +92,7 @@ def test_few_shots_at_a_time_go_on_from_leaves() -> None:
 
 def test_leaves_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries that do not fit are drawn, and go on on their own."""
-    monkeypatch.setattr(shares, "LEAF_EFFORT", 0)
-    monkeypatch.setattr(shares, "AHEAD", 0)
+    monkeypatch.setattr(shares, "SMALL_EFFORT", 10**30)
     turns = (f"Ry({i})[q]; CNOT[q, r]; Ry({i})[r]" for i in range(1, 7))
     text = "; ".join(f"{turn}; if M[q] = 1 then c := 2*c + 1 else c := 2*c fi" for turn in turns)
     program = parse(f"qubit: q, r\ncount: c\n{text}")
@@ -184,6 +186,59 @@ def test_where_states_hardly_meet_trajectories_are_run(monkeypatch: pytest.Monke
     assert result.note.startswith("run as trajectories, merging does not pay: ")
     assert result.note.endswith("% of the shots would still go on to others")
     assert np.array_equal(result.bits, sampled(SPREADING, ANGLES, 2000, 9).bits)
+
+
+def wide(qubits: int, measured: int) -> Program:
+    """Three passes of gates and of a measurement with many outcomes."""
+    some = ", ".join(f"q[{i}]" for i in range(measured))
+    return parse(
+        f"qubit: q[{qubits}]\ncount: s\nwhile s < 3 do s++; for i in 0..{qubits - 1} do "
+        f"Ry(0.3*(i + 1))[q[i]]; CNOT[q[i], q[(i + 1) mod {qubits}]] od; "
+        f"case M[{some}] of 1: X[q[{measured}]] | else: skip esac od"
+    )
+
+
+def test_many_outcomes_and_few_shots_are_trajectories() -> None:
+    """One entry would cost as much as 128 trajectories: it is left before all its outcomes were followed."""
+    program = wide(14, 7)
+    result = shared(program, {}, 10, seed=4)
+    assert result.counts is None
+    assert result.note == (
+        "run as trajectories, merging does not pay: 128 outcomes of one instruction would be followed; "
+        "shots expected there: 10"
+    )
+    assert np.array_equal(result.bits, sampled(program, {}, 10, 4).bits)
+
+
+@pytest.mark.parametrize("shots", [1, 10**6])
+def test_a_program_that_only_reads(shots: int) -> None:
+    result = shared(parse("qubit: q[12]\nskip"), {}, shots)
+    assert (result.shots, result.note, result.bits.tolist()) == (shots, "", [[0] * 12])
+
+
+def test_many_outcomes_and_many_shots_are_merged() -> None:
+    result = shared(wide(6, 4), {}, 10**5, seed=4)
+    assert (result.shots, result.note) == (10**5, "")
+    assert result.counts is not None
+
+
+def test_what_a_leaf_takes_is_judged_by_what_the_start_took() -> None:
+    """A hundred of 2000 shots go on from a leaf: 8 times a trajectory for each is worth it, 50 times not."""
+    made = frontier(parse("qubit: q, r\nH[q]; X[r]; while M[q] = 1 do H[q]; Ry(0.1)[r] od"), {})
+    found = made.expand(made.start, 2000)
+    leaf = next(kept for kept in found.kept if not made.is_ending(kept))
+
+    def judged(ahead: float, mass: float) -> None:
+        masses = {"masses": np.full(1, 1 - mass), "kept_masses": np.full(1, mass)}
+        shares._refuse(
+            made, replace(found, kept=np.array([leaf]), alone=1e6, effort=ahead * 1e6, **masses), 2000
+        )
+
+    judged(8, 0.05)
+    with pytest.raises(TooManyStates, match=r"5\.0% of the shots would still go on to others"):
+        judged(50, 0.05)
+    made.branches = 1  # then at most 64 entries of one outcome are followed at a time
+    judged(1e6, 0.01)
 
 
 def test_jobs_of_one_call_and_readouts_in_other_bases() -> None:
