@@ -44,6 +44,7 @@ class Panel:
     quantity: str
     unit: str
     lines: Sequence[Line]
+    legend: str = "upper right"
 
 
 def seconds(workload: Workload, backend: str, shots: float) -> float:
@@ -85,7 +86,7 @@ def panels(largest: int) -> tuple[Panel, ...]:
         )
     sizes = tuple(range(2, largest + 1, 2))
     return (
-        Panel("shots", "s", shots),
+        Panel("shots", "s", shots, legend="upper left"),
         Panel(
             "expected passes",
             "shots/s",
@@ -123,7 +124,7 @@ def draw(found: Sequence[Panel], out: Path) -> None:
         if panel.quantity != "qubits":
             ax.set_xscale("log")
         ax.grid(alpha=0.3)
-        ax.legend(fontsize="small")
+        ax.legend(fontsize="small", loc=panel.legend)
     figure.suptitle("Time of shots, and shots a second, one thread where nothing else is said")
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=110)

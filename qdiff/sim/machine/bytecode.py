@@ -170,7 +170,10 @@ class _Writer:
 
     def product(self, factors: list[_Factor]) -> _Slot:
         """Factors from the left; a reciprocal divides."""
-        result, whole = self.constant(1, True), True
+        if factors and not factors[0][2]:
+            (result, whole, _), *factors = factors
+        else:
+            result, whole = self.constant(1, True), True
         for row, other, divides in factors:
             if divides:
                 result, whole = self.quotient((result, whole), (row, other)), False

@@ -23,12 +23,16 @@ from qdiff.sim.machine.code import (
     Code,
     Complexes,
     Floats,
+    Ints,
 )
 from qdiff.sim.machine.compiled import COMPLEXES, NOTHING, REAL, WHOLE, address_of, entry, field, inner, part
 from qdiff.sim.machine.tables import Bound, Parts, Tables, Work
 from qdiff.sim.pure.plan import KIND
 
-_PARAMETER, _FLOAT, _INTEGER = (bytecode.CODE[name] for name in ("parameter", "float", "integer"))
+SIMPLE = ("integer", "to float", "float", "parameter", "negate", "add", "multiply")
+"""Operations of floats that `bind` does without `arithmetic.evaluate`, which takes seconds to compile."""
+_INTEGER, _TO_FLOAT, _FLOAT, _PARAMETER, _NEGATE, _ADD, _MULTIPLY = (bytecode.CODE[name] for name in SIMPLE)
+
 _evaluate, _apply = arithmetic.evaluate.call, states.apply.call
 
 
@@ -87,6 +91,41 @@ def _fuse(machine: int, apply: int, op: int, code: Code, bound: Bound, state: Fl
             matrices[place] = np.nan  # where the loop over shots looks for it
 
 
+@inner
+def _sum_of_products(
+    code: Code, parameters: Floats, whole: Ints, real: Floats, expression: int
+) -> tuple[bool, float]:
+    """Whether an expression is made of SIMPLE operations, and its value then, that of `arithmetic.evaluate`;
+    nan where there is none.
+    """
+    start, end, value = code.starts[expression], code.starts[expression + 1], 0.0
+    if code.whole[expression]:
+        return False, value
+    for i in range(end - start):
+        operation, left, right = code.rows[start + i, 0], code.rows[start + i, 1], code.rows[start + i, 2]
+        if operation == _INTEGER:
+            whole[i] = code.rows[start + i, 3]
+            continue
+        if operation == _FLOAT:
+            value = code.floats[start + i]
+        elif operation == _PARAMETER:
+            value = parameters[left]
+        elif operation == _TO_FLOAT:
+            value = float(whole[left])
+        elif operation == _NEGATE:
+            value = -real[left]
+        elif operation == _ADD:
+            value = real[left] + real[right]
+        elif operation == _MULTIPLY:
+            value = real[left] * real[right]
+        else:
+            return False, value
+        if not np.isfinite(value):
+            return True, np.nan
+        real[i] = value
+    return True, value
+
+
 @entry
 def bind(code: Code, bound: Bound, work: Work, parts: Parts) -> None:
     """Fill in the numbers that depend on parameters and on no counter.
@@ -97,22 +136,21 @@ def bind(code: Code, bound: Bound, work: Work, parts: Parts) -> None:
     values, integers = bound.values, bound.integers
     for e in range(values.size):
         if code.modes[e] == BOUND and np.isnan(values[e]):
-            row, size = code.starts[e], code.starts[e + 1] - code.starts[e]
-            operation = code.rows[row, 0]
-            if size == 1 and operation == _PARAMETER:
-                values[e] = bound.parameters[code.rows[row, 1]]
-            elif size == 1 and operation == _FLOAT:
-                values[e] = code.floats[row]
-            elif size == 1 and operation == _INTEGER:
+            row = code.starts[e]
+            if code.whole[e] and code.rows[row, 0] == _INTEGER and code.starts[e + 1] == row + 1:
                 integers[e] = code.rows[row, 3]
                 values[e] = float(integers[e])
-            else:
-                row = _evaluate(parts.evaluate, machine, e)
-                if row >= 0 and code.whole[e]:
-                    integers[e] = work.whole_rows[row]
-                    values[e] = float(integers[e])
-                elif row >= 0:
-                    values[e] = work.real_rows[row]
+                continue
+            simple, value = _sum_of_products(code, bound.parameters, work.whole_rows, work.real_rows, e)
+            if simple:
+                values[e] = value
+                continue
+            row = _evaluate(parts.evaluate, machine, e)
+            if row >= 0 and code.whole[e]:
+                integers[e] = work.whole_rows[row]
+                values[e] = float(integers[e])
+            elif row >= 0:
+                values[e] = work.real_rows[row]
     for gate in range(code.gates.shape[0]):
         e = code.gates[gate, EXPRESSION]
         if code.gates[gate, HOW] != DRIFTING:

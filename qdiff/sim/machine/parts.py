@@ -12,9 +12,6 @@ from qdiff.sim.machine.compiled import Part
 from qdiff.sim.machine.plans import PLANS
 from qdiff.sim.machine.tables import Parts
 
-SIMPLE = [bytecode.CODE[name] for name in ("integer", "float", "parameter")]
-"""Operations of expressions that `matrices.bind` knows itself."""
-
 
 @lru_cache(maxsize=PLANS)
 def addresses_of(plan: c.Lowered, *, derivatives: bool = False) -> Parts:
@@ -45,8 +42,8 @@ def _address(part: Part, needed: bool) -> int:
 
 
 def _computes(code: c.Code, derivatives: bool) -> bool:
-    """Whether a run or `matrices.bind` needs an expression that is more than a number, a parameter or a
-    counter.
+    """Whether a run needs an expression that is computed while it runs, or `matrices.bind` one that is not
+    SIMPLE; of integers, one that is no constant.
     """
     rows = code.instructions
     operation = rows[:, c.OP]
@@ -57,6 +54,7 @@ def _computes(code: c.Code, derivatives: bool) -> bool:
             code.gates[code.gates[:, c.EXPRESSION] >= 0, c.EXPRESSION],
         ]
     )
-    simple = (np.diff(code.starts) == 1) & np.isin(code.rows[code.starts[:-1], 0], SIMPLE)
+    others = ~np.isin(code.rows[:, 0], [bytecode.CODE[name] for name in matrices.SIMPLE])
+    simple = (np.add.reduceat(others, code.starts[:-1]) == 0) & (~code.whole | (np.diff(code.starts) == 1))
     modes = code.modes if derivatives else code.modes[read]
     return bool((modes == c.COMPUTED).any() or ((code.modes == c.BOUND) & ~simple).any())

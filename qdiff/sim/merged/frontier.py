@@ -191,7 +191,7 @@ class Frontier:
         return bool(self.plan.code.instructions[self.entries.slots[kept, e.AT], c.OP] == c.READ)
 
     def _expand(self, root: Entry, shots: int, most_effort: float, *, by_steps: bool) -> bool | None:
-        """Run the compiled loop until it has finished (True) or must not go on (False); None: it must know steps."""
+        """Run the loop until it has finished (True) or must not go on (False); None: it must know steps."""
         context = self.work.context
         self._begin(root)
         while True:
