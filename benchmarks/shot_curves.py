@@ -44,7 +44,6 @@ class Panel:
     quantity: str
     unit: str
     lines: Sequence[Line]
-    legend: str = "upper right"
 
 
 def seconds(workload: Workload, backend: str, shots: float) -> float:
@@ -86,7 +85,7 @@ def panels(largest: int) -> tuple[Panel, ...]:
         )
     sizes = tuple(range(2, largest + 1, 2))
     return (
-        Panel("shots", "s", shots, legend="upper left"),
+        Panel("shots", "s", shots),
         Panel(
             "expected passes",
             "shots/s",
@@ -108,7 +107,7 @@ def draw(found: Sequence[Panel], out: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(1, len(found), figsize=(5 * len(found), 4.5), layout="constrained")
+    figure, axes = plt.subplots(1, len(found), figsize=(5 * len(found), 5.2), layout="constrained")
     for panel, ax in zip(found, axes, strict=True):
         color = None
         for line in panel.lines:
@@ -121,10 +120,12 @@ def draw(found: Sequence[Panel], out: Path) -> None:
             (drawn,) = ax.plot(line.sizes, numbers, label=line.name, **style)
             color = drawn.get_color()
         ax.set(xlabel=panel.quantity, ylabel=panel.unit, yscale="log")
-        if panel.quantity != "qubits":
+        if panel.quantity == "qubits":
+            ax.xaxis.get_major_locator().set_params(integer=True)
+        else:
             ax.set_xscale("log")
         ax.grid(alpha=0.3)
-        ax.legend(fontsize="small", loc=panel.legend)
+        ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.13))
     figure.suptitle("Time of shots, and shots a second, one thread where nothing else is said")
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=110)
