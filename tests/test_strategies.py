@@ -102,7 +102,7 @@ WANTED: dict[str, Callable[[Program], bool]] = {
 def test_everything_appears() -> None:
     missing = dict(WANTED)
 
-    @settings(max_examples=400, phases=[Phase.generate])
+    @settings(max_examples=1000, phases=[Phase.generate])
     @given(programs())
     def look(program: Program) -> None:
         for name in [name for name, wanted in missing.items() if wanted(program)]:
