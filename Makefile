@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.setup-done
 
-.PHONY: help setup demo test lint types layers wheel bench bench-shots curves shot-curves bounds coverage docs format clean
+.PHONY: help setup demo test lint types layers wheel bench bench-shots bench-estimators curves shot-curves interval-coverage bounds coverage docs format clean
 
 help:
 	@echo "make setup     create .venv and install qdiff with its development tools"
@@ -15,6 +15,8 @@ help:
 	@echo "make wheel     build a wheel and import it from a fresh environment"
 	@echo "make bench     measure the table of benchmarks/README.md"
 	@echo "make bench-shots   the table of shots, beside the simulators that are installed"
+	@echo "make bench-estimators   variances, times, intervals and the picture of all estimators (long)"
+	@echo "make interval-coverage   how often 95 % intervals hold, on all reference cases (long)"
 	@echo "make curves    measure and draw docs/images/cost.png (some minutes)"
 	@echo "make shot-curves   measure and draw docs/images/shots.png (some minutes)"
 	@echo "make bounds    hold error bounds against true errors on 2000 random programs"
@@ -54,6 +56,12 @@ bench: $(SETUP)
 
 bench-shots: $(SETUP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.shots
+
+bench-estimators: $(SETUP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.estimators
+
+interval-coverage: $(SETUP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.interval_coverage
 
 curves: $(SETUP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.curves

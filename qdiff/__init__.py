@@ -12,6 +12,11 @@ Programs that measure, branch and loop without bound go in; derivatives come out
 from qdiff import plot, rules
 from qdiff.errors import BatchError, QdiffError, QdiffSyntaxError
 from qdiff.estimators.estimate import Estimate
+from qdiff.estimators.finite_shift import FiniteShift
+from qdiff.estimators.insertion import Insertion
+from qdiff.estimators.spsa import SPSA
+from qdiff.estimators.stratified import Stratified
+from qdiff.estimators.trajectory import Trajectory
 from qdiff.final_state import HybridState, state
 from qdiff.gradient_check import GradientCheck, check_grad
 from qdiff.landscapes import Landscape, landscape
@@ -24,6 +29,7 @@ from qdiff.lang.observable_input import observable
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.objective import Objective, VectorObjective, expectation
+from qdiff.planning import Plan, plan
 from qdiff.proved_bounds import derivative_bounds
 from qdiff.rules.additive import additive
 from qdiff.rules.derivative import DerivativeProgram, differentiate
@@ -38,25 +44,31 @@ __all__ = [
     "LBFGSB",
     "P0",
     "P1",
+    "SPSA",
     "Adam",
     "Analysis",
     "BatchError",
     "DerivativeBounds",
     "DerivativeProgram",
     "Estimate",
+    "FiniteShift",
     "GivenGate",
     "GradientCheck",
     "GradientDescent",
     "HybridState",
+    "Insertion",
     "Landscape",
     "NoiseModel",
     "Objective",
     "Observable",
+    "Plan",
     "Program",
     "QdiffError",
     "QdiffSyntaxError",
     "Samples",
+    "Stratified",
     "TrainingResult",
+    "Trajectory",
     "VectorObjective",
     "X",
     "Y",
@@ -75,6 +87,7 @@ __all__ = [
     "noise",
     "observable",
     "parse",
+    "plan",
     "plot",
     "rules",
     "sample",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 class QdiffError(Exception):
     """Base of every error raised on purpose. Its text is meant to be read by the user."""
+
+    def __reduce__(self) -> tuple[Callable[..., QdiffError], tuple[object, ...]]:
+        """Errors come back from workers whole: an exception would be rebuilt from its message only."""
+        return _rebuilt, (type(self), self.args, self.__dict__)
 
 
 class QdiffSyntaxError(QdiffError):
@@ -73,8 +77,20 @@ class BackendError(QdiffError):
     """A backend that cannot do what was asked of it."""
 
 
+class ExecutorError(QdiffError):
+    """An executor that takes no tasks, or whose workers die again and again."""
+
+
 class TrainingError(QdiffError):
     """A training run that cannot start, resume or go on."""
+
+
+def _rebuilt(
+    kind: type[QdiffError], args: tuple[object, ...], attributes: Mapping[str, object]
+) -> QdiffError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

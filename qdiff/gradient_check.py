@@ -17,7 +17,8 @@ import numpy as np
 
 from qdiff.errors import ParameterError, QdiffError, ResourceError, listed
 from qdiff.lang.parameters import expand, resolve
-from qdiff.objective.scalar import Objective, differentiated
+from qdiff.objective.arguments import differentiated
+from qdiff.objective.scalar import Objective
 from qdiff.rule_slopes import RULES, rule_slopes
 from qdiff.sim.exact import ExactEngine, Floats, Parameters
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from qdiff.errors import ParameterError, QdiffError
+from qdiff.errors import ParameterError
 from qdiff.lang.parameters import resolve
 from qdiff.objective import Objective
 from qdiff.objective.quantities import Mean
-from qdiff.sim.choice import HYBRID
-from qdiff.sim.derivative_bounds import CountsOccurrences, DerivativeBounds
+from qdiff.sim.derivative_bounds import DerivativeBounds, counting
 from qdiff.sim.derivative_bounds import derivative_bounds as bounds_by
 
 
@@ -41,13 +40,5 @@ def derivative_bounds(f: Objective, params: object = None, wrt: object = None) -
     if not isinstance(f, Objective) or not isinstance(f.quantity, Mean):
         raise ParameterError(f"The bounds are of the expectation of one observable, such as f[0]; got {f!r}.")
     values = resolve(f.program, params)
-    engine, [observable] = _counting(f), f.chain.observables
+    engine, [observable] = counting(f.engines), f.chain.observables
     return {name: bounds_by(engine, values, observable, name) for name in f.differentiated(wrt)}
-
-
-def _counting(f: Objective) -> CountsOccurrences:
-    """The engine of the objective if it can tell how often a parameter is met, else the hybrid one."""
-    for engine in (f.engines.chosen, f.engines.named(HYBRID)):
-        if isinstance(engine, CountsOccurrences):
-            return engine
-    raise QdiffError("No engine of this objective can tell how often a parameter is met.")

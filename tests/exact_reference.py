@@ -68,7 +68,9 @@ class ReferenceEngine:
     def state(self, parameters: Parameters) -> dict[Store, Mixture]:
         return {store: Mixture(matrix=rho) for store, rho in run(self.program, parameters).items()}
 
-    def analyze(self, parameters: Parameters, observable: Observable, wrt: Sequence[str]) -> Analysis:
+    def analyze(
+        self, parameters: Parameters, observable: Observable, wrt: Sequence[str], bounds: bool = True
+    ) -> Analysis:
         found = statistics(self.program, parameters)
         return Analysis(
             termination_probability=found.termination_probability,

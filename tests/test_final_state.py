@@ -81,7 +81,7 @@ def test_runs_that_never_end_are_lost() -> None:
         def state(self, parameters):  # type: ignore[no-untyped-def]
             return {(): Mixture(vectors=np.array([[math.sqrt(0.5), 0]], dtype=complex))}
 
-        def analyze(self, parameters, observable, wrt) -> Analysis:  # type: ignore[no-untyped-def]
+        def analyze(self, parameters, observable, wrt, bounds=True) -> Analysis:  # type: ignore[no-untyped-def]
             return Analysis(0.5, 0.375, 0.125, (), {}, 0.0)
 
     program = qd.parse("qubit: q H[q]; while M[q] = 1 do skip od")

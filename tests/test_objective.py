@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -146,6 +147,23 @@ def test_estimates_agree(f: qd.Objective) -> None:
     assert abs(estimate.value - f(PARAMS)) < 5 * estimate.stderr
     again = f.estimate(PARAMS, shots=4000, seed=5, backend="trajectory")
     assert again.value == estimate.value
+
+
+def test_estimates_within_budgets(f: qd.Objective) -> None:
+    precise = f.estimate(PARAMS, precision=0.01, seed=5)
+    assert precise.reached
+    assert 0.008 < precise.stderr <= 0.01
+    assert abs(precise.value - f(PARAMS)) < 4 * precise.stderr
+    poor = f.estimate(PARAMS, precision=0.001, max_shots=3000, seed=5)
+    assert (poor.reached, poor.shots) == (False, 3000)
+    assert "precision 0.001 was not reached" in str(poor)
+    assert f.estimate(PARAMS, seconds=0.01, seed=5).shots >= 2000
+    with ThreadPoolExecutor(2) as executor:
+        assert f.estimate(PARAMS, precision=0.01, seed=5, executor=executor).value == precise.value
+    with pytest.raises(
+        qd.QdiffError, match=r"^An estimate needs a budget: shots=10_000, precision=0\.01 or sec"
+    ):
+        f.estimate(PARAMS)
 
 
 def test_an_objective_says_what_it_is(f: qd.Objective) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from qdiff.cli.values import UsageError, names, number, observable, quoted, whole_number
 from qdiff.errors import did_you_mean, listed
 
-ABOUT = "Differentiable quantum programs: with measurements, branches and loops. Derivatives are exact."
+ABOUT = "Differentiable quantum programs: with measurements, branches and loops, exactly or from shots."
 
 OVERVIEW = """\
 example:
@@ -25,7 +25,7 @@ SUMMARIES = {
     "show": "print a program in its canonical form",
     "run": "run a program shot by shot: counts and counters",
     "value": "the expectation value of an observable: exact, or from shots",
-    "grad": "the exact derivatives of an expectation value, and a check of them",
+    "grad": "the derivatives of an expectation value: exact and checked, or from shots",
     "diff": "the derivative of a program as programs",
     "train": "train parameters so that an expectation value falls or rises",
 }
@@ -40,7 +40,8 @@ EXAMPLES = {
     ),
     "grad": (
         'qdiff grad walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --wrt t,w[1]\n'
-        '  qdiff grad walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --check'
+        '  qdiff grad walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --check\n'
+        '  qdiff grad walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --shots 10000 --estimator trajectory'
     ),
     "diff": (
         "qdiff diff walk.qprog --wrt t --rule shift-paper > family.qprog\n"
@@ -49,7 +50,8 @@ EXAMPLES = {
     ),
     "train": (
         'qdiff train walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --plot course.png --log run.jsonl\n'
-        "  and after an interruption the same again with --resume"
+        "  and after an interruption the same again with --resume\n"
+        '  qdiff train walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --shots 1000 --estimator trajectory --seed 7'
     ),
 }
 
@@ -160,7 +162,14 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         )
     _add_shots(commands["run"], default=1000, shots="number of runs (default: 1000)")
     _add_shots(commands["value"], default=None, shots="estimate from this many runs instead of exactly")
-    for name in ("run", "value"):
+    _add_shots(commands["grad"], default=None, shots="estimate from this many runs instead of exactly")
+    _add_shots(
+        commands["train"],
+        default=None,
+        shots="estimate each value and gradient from this many runs together instead of exactly; a tenth of "
+        "them are for the value",
+    )
+    for name in ("run", "value", "grad", "train"):
         commands[name].add_argument(
             "--backend", metavar="B", help="what runs the shots (default: trajectory, the own simulator)"
         )
@@ -187,6 +196,9 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         help="compare all engines that can answer, replacement rules, and differences of values; status 2 if "
         "they disagree",
     )
+    _add_budgets(commands["grad"])
+    for name in ("grad", "train"):
+        _add_estimator(commands[name])
     _add_wrt(commands["grad"], "the parameters and arrays to differentiate by (default: all trainable ones)")
     _add_wrt(
         commands["diff"], "the parameter to differentiate by, two for the second derivative", required=True
@@ -253,6 +265,48 @@ def _add_shots(parser: _Parser, default: int | None, shots: str) -> None:
     )
 
 
+def _add_budgets(parser: _Parser) -> None:
+    parser.add_argument(
+        "--precision",
+        type=number("--precision"),
+        metavar="R",
+        help="estimate from as many runs as bring every standard error down to R",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=number("--seconds"),
+        metavar="R",
+        help="estimate from as many runs as fit into R seconds",
+    )
+    parser.add_argument(
+        "--max-shots",
+        type=whole_number("--max-shots"),
+        metavar="N",
+        help="the most runs for --precision or --seconds",
+    )
+
+
+def _add_estimator(parser: _Parser) -> None:
+    parser.add_argument(
+        "--estimator",
+        metavar="E",
+        help="how derivatives are estimated: stratified (default), trajectory (simulators only), insertion "
+        "(as published), or the biased finite-shift and spsa",
+    )
+    parser.add_argument(
+        "--mu",
+        metavar="LAW",
+        help="of insertion: the law of the replaced occurrence, log-power (default), geometric, zipf or "
+        "adaptive",
+    )
+    parser.add_argument(
+        "--assume-finite",
+        action="store_true",
+        help="estimate without the proof that a run executes finitely many primitives with a parameter on "
+        "average",
+    )
+
+
 def _add_wrt(parser: _Parser, text: str, required: bool = False) -> None:
     example = "--wrt t" if required else "--wrt t,w"
     parser.add_argument("--wrt", type=names, metavar="NAMES", required=required, help=f"{text}: {example}")
@@ -304,6 +358,11 @@ def _add_training(parser: _Parser) -> None:
         default=100,
         metavar="N",
         help="number of steps (default: 100)",
+    )
+    parser.add_argument(
+        "--common-random-numbers",
+        action="store_true",
+        help="with --shots: the same random numbers for every evaluation",
     )
     parser.add_argument("--plot", metavar="PICTURE", help="save value against step: a png, pdf, svg, … file")
     parser.add_argument(

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from qdiff.cli import estimates
 from qdiff.cli.output import Report, columns
-from qdiff.cli.values import UsageError, parameter_values
+from qdiff.cli.values import parameter_values
 from qdiff.errors import QdiffError, listed
 from qdiff.lang.load import load
 
@@ -95,28 +96,24 @@ def run(arguments: Namespace) -> Report:
 
 def value(arguments: Namespace) -> Report:
     """The expectation value of an observable, exactly or from shots."""
-    if arguments.shots is None:
-        for option in ("seed", "backend"):
-            if getattr(arguments, option) is not None:
-                raise UsageError(f"--{option} belongs to --shots: without it the value is exact.")
-    else:
-        for option in ("engine", "analyze"):
-            if getattr(arguments, option):
-                raise UsageError(f"--{option} belongs to exact values: leave out --shots.")
+    sampled = estimates.from_shots(arguments, "the value is")
     program = load(arguments.file)
     objective = expectation_of(program, arguments)
     values = parameter_values(objective.program, arguments.parameters)
-    if arguments.shots is not None:
-        return _estimated(objective, values, arguments)
+    if sampled:
+        return estimates.value(objective, values, arguments)
     return _exact(objective, values, arguments.analyze)
 
 
 def grad(arguments: Namespace) -> Report:
-    """The exact derivatives of an expectation value."""
+    """The derivatives of an expectation value, exactly or from shots."""
+    sampled = estimates.from_shots(arguments, "derivatives are")
     program = load(arguments.file)
     objective = expectation_of(program, arguments)
     values = parameter_values(objective.program, arguments.parameters)
     wanted = objective.differentiated(arguments.wrt)
+    if sampled:
+        return estimates.grad(objective, values, wanted, arguments)
     names = list(wanted) or None  # no names at all are those of a program without trainable ones
     found, derivatives = objective.value_and_grad(values, names)
     analysis = objective.analyze(values, names)
@@ -246,22 +243,6 @@ def _analysis(analysis: Analysis) -> dict[str, Any]:
         for loop in analysis.expected_visits
     ]
     return data
-
-
-def _estimated(objective: Objective, values: Mapping[str, object], arguments: Namespace) -> Report:
-    estimate = objective.estimate(
-        values, shots=arguments.shots, seed=arguments.seed, backend=arguments.backend
-    )
-    data = {
-        "value": float(estimate.value),
-        "stderr": float(estimate.stderr),
-        "shots": estimate.shots,
-        "seed": estimate.seed,
-        "bias_bound": float(estimate.bias_bound),
-        "interval_trusted": estimate.interval_trusted,
-    }
-    said = {"reason": estimate.reason, "note": estimate.note}
-    return Report(str(estimate), data | {name: text for name, text in said.items() if text})
 
 
 # --- run ----------------------------------------------------------------------------------------

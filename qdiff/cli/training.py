@@ -7,10 +7,10 @@ import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
+from qdiff.cli.estimates import from_shots, in_options
 from qdiff.cli.files import check_picture, check_writable
 from qdiff.cli.output import Report, table
 from qdiff.cli.values import UsageError, parameter_values
-from qdiff.errors import TrainingError
 
 if TYPE_CHECKING:
     from qdiff.train import TrainingResult
@@ -30,33 +30,50 @@ def train(arguments: Namespace) -> Report:
     from qdiff.train import make_optimizer, maximize, minimize
 
     _check_paths(arguments)
+    sampling = _sampling(arguments)
     settings = {} if arguments.lr is None else {"lr": arguments.lr}
     optimizer = make_optimizer(arguments.optimizer, **settings)
     program = load(arguments.file)
     objective = expectation_of(program, arguments)
     values = parameter_values(objective.program, arguments.parameters)
-    # What the start refuses must not leave a log behind.
-    objective.value_and_grad(values, arguments.wrt)
     search = minimize if arguments.direction == "minimize" else maximize
     try:
-        result = search(
-            objective,
-            values,
-            wrt=arguments.wrt,
-            optimizer=optimizer,
-            steps=arguments.steps,
-            progress=True,
-            log=arguments.log,
-            resume=arguments.resume,
-        )
-    except TrainingError as error:
-        raise TrainingError(str(error).replace("resume=True", "--resume")) from None
+        with in_options():
+            result = search(
+                objective,
+                values,
+                wrt=arguments.wrt,
+                optimizer=optimizer,
+                steps=arguments.steps,
+                progress=True,
+                log=arguments.log,
+                resume=arguments.resume,
+                **sampling,
+            )
     except KeyboardInterrupt:
         print(_how_to_continue(arguments.log), file=sys.stderr)
         raise
     if arguments.plot is not None:
         result.plot(arguments.plot)
     return Report(_text(result, arguments), _data(result, arguments))
+
+
+def _sampling(arguments: Namespace) -> dict[str, Any]:
+    """What `minimize` takes for shots; nothing where training is exact."""
+    if not from_shots(arguments, "values and derivatives are"):
+        return {}
+    from qdiff.estimators.methods import estimator_of
+    from qdiff.train import DEFAULT_ESTIMATOR
+
+    estimator = DEFAULT_ESTIMATOR if arguments.estimator is None else arguments.estimator
+    return {
+        "shots": arguments.shots,
+        "estimator": estimator_of(estimator, arguments.mu),
+        "seed": arguments.seed,
+        "backend": arguments.backend,
+        "common_random_numbers": arguments.common_random_numbers,
+        "assume_finite": arguments.assume_finite,
+    }
 
 
 def _check_paths(arguments: Namespace) -> None:
@@ -89,15 +106,26 @@ def _course(result: TrainingResult) -> str:
     last = len(history) - 1
     steps = sorted({round(last * i / (MOST_ROWS - 1)) for i in range(MOST_ROWS)})
     rows = [
-        [str(step), f"{history.value[step]:.8g}", *(f"{x:.6g}" for x in history.x[step, : len(names)])]
+        [str(step), *_value(result, step), *(f"{x:.6g}" for x in history.x[step, : len(names)])]
         for step in steps
     ]
-    return table(["step", "value", *names], rows)
+    return table(["step", "value", *(["shots"] if result.shots is not None else []), *names], rows)
+
+
+def _value(result: TrainingResult, step: int) -> list[str]:
+    """The value after a step, and from shots how many there were."""
+    history = result.history
+    value = float(history.value[step])
+    if history.value_stderr is None or history.shots is None:
+        return [f"{value:.8g}"]
+    from qdiff.estimators.estimate import with_error
+
+    return [with_error(value, float(history.value_stderr[step])), str(history.shots[step])]
 
 
 def _data(result: TrainingResult, arguments: Namespace) -> dict[str, Any]:
     history = result.history
-    data = {
+    data: dict[str, Any] = {
         "value": result.value,
         "grad": dict(zip(result.names, history.grad[-1].tolist(), strict=True)),
         "params": dict(result.params),
@@ -112,5 +140,31 @@ def _data(result: TrainingResult, arguments: Namespace) -> dict[str, Any]:
             "params": dict(zip(result.names, history.x.T.tolist(), strict=True)),
         },
     }
+    if result.shots is not None:
+        _add_errors(data, result)
     paths = {"plot": arguments.plot, "log": arguments.log}
     return data | {name: path for name, path in paths.items() if path is not None}
+
+
+def _add_errors(data: dict[str, Any], result: TrainingResult) -> None:
+    history, names = result.history, result.names
+    assert history.value_stderr is not None
+    assert history.grad_stderr is not None
+    assert history.shots is not None
+    errors = dict(zip(names, history.grad_stderr.T.tolist(), strict=True))
+    data |= {
+        "value_stderr": result.value_stderr,
+        "stderr": {name: of_steps[-1] for name, of_steps in errors.items()},
+        "shots": result.shots,
+        "seed": result.seed,
+        "estimator": result.estimator,
+    }
+    if result.bias_bound:
+        data["bias_bound"] = result.bias_bound
+    data["best"]["value_stderr"] = result.best.value_stderr
+    data["history"] |= {
+        "value_stderr": history.value_stderr.tolist(),
+        "grad": dict(zip(names, history.grad.T.tolist(), strict=True)),
+        "stderr": errors,
+        "shots": history.shots.tolist(),
+    }

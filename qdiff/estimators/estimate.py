@@ -10,13 +10,20 @@ where they are infinite). An interval that the data cannot carry says so: `inter
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qdiff.errors import QdiffError
+from qdiff.estimators.contributions import Contribution
+from qdiff.lang.formats import drawers
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Real = float | NDArray[np.float64]
 
@@ -35,6 +42,13 @@ class Estimate:
         degrees: degrees of freedom behind `stderr`.
         reason: why intervals are not to be trusted, or "".
         note: what the backend did otherwise than asked, and why, or "".
+        reached: whether the precision that was asked for was reached; the note says what is missing.
+        covariance: float (D, D) of all D numbers, in the order of value.ravel(); None where it is only
+            stderr².
+        contributions: what each occurrence gave, for derivatives that are sums over occurrences.
+        course: (shots so far, value (D,), stderr (D,)) after each round.
+        learned: how shots were shared out, in numbers: hand the estimate to a later one as `warm` to spend
+            nothing on finding it again.
     """
 
     value: Real
@@ -46,6 +60,11 @@ class Estimate:
     degrees: Real = math.inf
     reason: str = ""
     note: str = ""
+    reached: bool = True
+    covariance: NDArray[np.float64] | None = None
+    contributions: tuple[Contribution, ...] = ()
+    course: tuple[tuple[int, NDArray[np.float64], NDArray[np.float64]], ...] = ()
+    learned: object = None
 
     def __post_init__(self) -> None:
         if np.shape(self.value) != np.shape(self.stderr):
@@ -75,6 +94,18 @@ class Estimate:
         reach = _quantile(level, self.degrees) * np.asarray(self.stderr) + self.bias_bound
         low, high = self.value - reach, self.value + reach
         return (low, high) if np.ndim(self.value) else (float(low), float(high))
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Draw contributions and shots by occurrence, where it has them, and how the error fell.
+
+        Args:
+            path: where to save the picture; its suffix is the format.
+
+        Raises:
+            QdiffError: a picture that cannot be written.
+        """
+        figure: Figure = drawers.find("plot:estimate")(self, path)
+        return figure
 
     def __str__(self) -> str:
         pairs = list(zip(np.ravel(self.value), np.ravel(self.stderr), strict=True))

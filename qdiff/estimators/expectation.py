@@ -1,10 +1,10 @@
-"""The value of an observable from shots.
+"""The values of observables from shots.
 
     f = Σ_g E[o_g],   o_g = Σ_{terms of g} coefficient · Π counter^power · Π eigenvalue(letter, bit)
 
-Terms that one run can read together make a group g; each group has its own shots. The mean of o_g
-is over *all* shots of the group: an aborted run counts 0, and so does a run cut by the backend's
-step limit, but then the estimate is biased by an unknown amount and says so.
+Terms that one run can read together, of one observable or of several, make a group g; each group has its own
+shots. The mean of o_g is over *all* shots of the group: an aborted run counts 0, and so does a run cut by the
+backend's step limit, but then the estimate is biased by an unknown amount and says so.
 The groups are independent, so stderr² = Σ_g s_g²/n_g with s_g² the unbiased sample variance.
 
 Is the interval to be trusted? Something that happens with probability p is missed by all n shots
@@ -12,35 +12,37 @@ with probability (1-p)ⁿ, which exceeds 5 % where p < 3/n (the rule of three). 
 the mean of a group by at most 3/n · spread, where spread is the width of what o_g can be. If these
 shifts together exceed the standard error, the interval rests on luck. For two-valued outcomes this
 is the old rule n p (1-p) ≥ 9; if all shots gave the same number, it fails unless the observable is 0.
+Where there are several rounds, n, the spread and the standard error are those of all of them.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.errors import EvaluationError, QdiffError
+from qdiff.errors import QdiffError
+from qdiff.estimators.budgets import Budget, spend
 from qdiff.estimators.estimate import Estimate
-from qdiff.estimators.functions import FunctionValues
-from qdiff.estimators.groups import qubitwise_groups
+from qdiff.estimators.groups import EIGENVALUES, Group, shared_groups, weight_of
+from qdiff.estimators.problem import Problem
+from qdiff.estimators.rounds import Round
+from qdiff.estimators.value_runs import Summary, ValueRuns
 from qdiff.lang.noise.readout import ReadoutErrors
-from qdiff.lang.observable import Observable, Term
+from qdiff.lang.observable import Observable
 from qdiff.lang.observable_input import check_observable
 from qdiff.lang.tree import Program
-from qdiff.sim.protocol import Backend, Job, Outcomes, Readout
-from qdiff.sim.registry import require
-from qdiff.sim.seeds import checked_seed, checked_shots, derived_seed
+from qdiff.sim.protocol import Backend
+
+Floats = NDArray[np.float64]
 
 LEAST_SHOTS = 2
 RULE_OF_THREE = 3
-LARGEST_VALUE = 1e140  # sums of squares stay finite
-_BASIS = {"X": "X", "Y": "Y", "Z": "Z", "P0": "Z", "P1": "Z"}
-_EIGENVALUES = {"X": (1, -1), "Y": (1, -1), "Z": (1, -1), "P0": (1, 0), "P1": (0, 1)}
 
 
 def estimate_expectation(
@@ -72,57 +74,146 @@ def estimate_expectation(
         EvaluationError: something has no value when it runs.
     """
     check_observable(program, observable)
-    groups = qubitwise_groups(observable) or ((),)
-    seed = checked_seed(seed)
-    shares = _shares(groups, checked_shots(shots))
-    readouts = [_readout(group) for group in groups]
-    programs = [program] * len(groups)
-    if readout_errors:
-        programs = [readout_errors.read(program, r.qubits, r.bases) for r in readouts]
-        readouts = [Readout(r.qubits) for r in readouts]
-    for run, readout in zip(programs, readouts, strict=True):
-        require(backend, run, readout)
-    outcomes = backend.run(
-        [
-            Job(backend.prepare(run, readout), params, share, derived_seed(seed, g))
-            for g, (run, readout, share) in enumerate(zip(programs, readouts, shares, strict=True))
-        ]
-    )
-    parts = [
-        _summary(_values(group, program, readout, rows), group, rows)
-        for group, readout, rows in zip(groups, readouts, outcomes, strict=True)
-    ]
-    said = dict.fromkeys(rows.note for rows in outcomes if rows.note)
-    return replace(_combined(parts, sum(shares), seed), note="; ".join(said))
+    problem = Problem(backend, program, (observable,), params, (), readout_errors)
+    return estimate_values(problem, Budget(shots), seed, ())
 
 
-@dataclass(frozen=True)
-class _Summary:
-    """What one group contributes: mean, variance of the mean, and what chance may have hidden."""
+def estimate_values(problem: Problem, budget: Budget, seed: int | None, shape: tuple[int, ...]) -> Estimate:
+    """Estimate the expectations of all observables of a problem from the same shots, within a budget.
 
-    mean: float
-    variance: float
-    shift: float
-    shots: int
-    cut: int
+    Args:
+        shape: of the estimate: () for one observable, (m,) for a vector.
+
+    Raises:
+        QdiffError, BackendError, EvaluationError: as `estimate_expectation`.
+    """
+    rounds = ExpectationRounds(problem)
+    rounds.require(budget.most)
+    return spend(rounds, budget, seed, shape)
 
 
-def _shares(groups: Sequence[Sequence[Term]], shots: int) -> list[int]:
-    """Split any number of shots: LEAST_SHOTS for each group, the rest so that totals follow the weights."""
-    least = LEAST_SHOTS * len(groups)
-    if shots < least:
-        if len(groups) == 1:
-            raise QdiffError(f"One shot is too few for a standard error. Use at least {least} shots.")
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What all rounds so far have shown, for the rule of three.
+
+    Attributes:
+        shots: float (g,), of each group.
+        low, high: (g, m), between which its values were.
+        squares: (m,), Σ_r n_r² variance_r over rounds of n_r shots.
+    """
+
+    shots: Floats
+    low: Floats
+    high: Floats
+    squares: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class ExpectationRounds:
+    """Means over shots at work."""
+
+    problem: Problem
+
+    name = "shots"
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """Which terms are read together."""
+        return shared_groups(self.problem.observables) or ((),)
+
+    @cached_property
+    def runs(self) -> ValueRuns:
+        """On the backend of the problem."""
+        return ValueRuns(self.problem)
+
+    @property
+    def least(self) -> int:
+        """Two for each group."""
+        return LEAST_SHOTS * len(self.groups)
+
+    def require(self, shots: int) -> None:
+        """Refuse too few shots for standard errors.
+
+        Raises:
+            QdiffError: it says how many will do.
+        """
+        if shots >= self.least:
+            return
+        if len(self.groups) == 1:
+            raise QdiffError(f"One shot is too few for a standard error. Use at least {self.least} shots.")
+        number = len(self.problem.observables)
+        what = "the observable is" if number == 1 else f"the {number} observables are"
         raise QdiffError(
-            f"{shots} shots are too few: the observable is read in {len(groups)} groups of terms, each "
-            f"measured on its own at least {LEAST_SHOTS} times. Use at least {least} shots."
+            f"{shots} shots are too few: {what} read in {len(self.groups)} groups of terms, each "
+            f"measured on its own at least {LEAST_SHOTS} times. Use at least {self.least} shots."
         )
-    weights = [sum(map(_weight, group), Fraction(0)) for group in groups]
+
+    def round(self, shots: int, seed: int, learned: object = None) -> Round:
+        """See `Rounds.round`."""
+        parts = self.runs.run(_shares(self.groups, shots), seed)
+        each = np.stack([part.moments.covariance / part.moments.number for part in parts])
+        seen = _seen(parts, shots, learned)
+        return Round(
+            value=_summed([part.moments.mean for part in parts]),
+            covariance=_summed(each),
+            third=np.zeros(len(self.problem.observables)),
+            degrees=_degrees(parts, np.einsum("gmm->gm", each)),
+            shots=shots,
+            cut=sum(part.cut for part in parts),
+            learned=seen,
+            exact=(self._spreads(seen) == 0).all(axis=0),
+            reasons=self._doubts(seen),
+            judged=True,
+            notes=tuple(dict.fromkeys(part.note for part in parts if part.note)),
+        )
+
+    def _doubts(self, seen: _Seen) -> tuple[str, ...]:
+        """What chance may have hidden."""
+        stderr = np.sqrt(seen.squares) / float(seen.shots.sum())
+        shifts = RULE_OF_THREE / seen.shots[:, None] * self._spreads(seen)
+        shift = np.sqrt(_summed(shifts**2))
+        doubtful = np.flatnonzero(shift > stderr)
+        if not len(doubtful):
+            return ()
+        worst = int(doubtful[np.argmax(shift[doubtful] / np.maximum(stderr[doubtful], 1e-300))])
+        others = f" and {len(doubtful) - 1} more" if len(doubtful) > 1 else ""
+        where = f"value[{worst}]{others}: " if len(stderr) > 1 else ""
+        what = "the shots are too few or too alike" if stderr[worst] else "all shots gave the same number"
+        return (
+            f"{where}{what}: an outcome that none of them showed could move the value by {shift[worst]:.2g}, "
+            f"more than the standard error {stderr[worst]:.2g}",
+        )
+
+    def _spreads(self, seen: _Seen) -> Floats:
+        """(g, m), the width of what each group can give for each observable, 0 for aborted runs included.
+
+        Without counters it is bounded by the coefficients; with counters there is no bound, and the
+        width of what was seen has to stand for it.
+        """
+        found = seen.high - seen.low
+        for g, group in enumerate(self.groups):
+            for i in range(found.shape[1]):
+                terms = [term for index, term in group if index == i]
+                if any(term.read for term in terms):
+                    continue
+                low = high = 0.0
+                for term in terms:
+                    coefficient = complex(term.coefficient).real
+                    signed = any(min(EIGENVALUES[letter]) < 0 for _, letter in term.operators)
+                    high += abs(coefficient) if signed else max(coefficient, 0)
+                    low -= abs(coefficient) if signed else max(-coefficient, 0)
+                found[g, i] = high - low
+        return found
+
+
+def _shares(groups: Sequence[Group], shots: int) -> list[int]:
+    """Split any number of shots: LEAST_SHOTS for each group, the rest so that totals follow the weights."""
+    weights = [weight_of(group) for group in groups]
     if not any(weights):
         weights = [Fraction(1)] * len(groups)
     total = sum(weights, Fraction(0))
     wanted = [max(shots * weight / total - LEAST_SHOTS, Fraction(0)) for weight in weights]
-    rest = shots - least
+    rest = shots - LEAST_SHOTS * len(groups)
     scale = rest / sum(wanted, Fraction(0)) if rest else Fraction(0)
     exact = [scale * one for one in wanted]
     extra = [math.floor(one) for one in exact]
@@ -132,103 +223,31 @@ def _shares(groups: Sequence[Sequence[Term]], shots: int) -> list[int]:
     return [LEAST_SHOTS + more for more in extra]
 
 
-def _weight(term: Term) -> Fraction:
-    """|coefficient|; 0 for a constant, which needs no shots of its own."""
-    return Fraction(abs(term.coefficient) if term.operators or term.read else 0)
-
-
-def _readout(group: Sequence[Term]) -> Readout:
-    """The one basis in which a group is measured, qubit by qubit."""
-    bases: dict[str, str] = {}
-    for term in group:
-        bases.update((qubit, _BASIS[letter]) for qubit, letter in term.operators)
-    return Readout(tuple(bases), "".join(bases.values()))
-
-
-def _values(
-    group: Sequence[Term], program: Program, readout: Readout, outcomes: Outcomes
-) -> NDArray[np.float64]:
-    """Return float (rows,): o_g of every row, 0 where the run did not come to its end."""
-    values = np.zeros(len(outcomes.aborted))
-    functions = FunctionValues(program, outcomes)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for term in group:
-            rows, factor = functions.of(term)
-            for name, power in term.counters:
-                factor *= outcomes.counters[rows, program.counters.index(name)].astype(float) ** power
-            for qubit, letter in term.operators:
-                bits = outcomes.bits[rows, readout.qubits.index(qubit)]
-                factor *= np.array(_EIGENVALUES[letter], dtype=float)[bits]
-            # A Hermitian observable is the sum of the real parts: the imaginary ones add up to 0.
-            values[rows] += complex(term.coefficient).real * factor
-    large = np.flatnonzero(~(np.abs(values) <= LARGEST_VALUE))
-    if len(large):
-        row = int(large[0])
-        store = dict(zip(program.counters, outcomes.counters[row].tolist(), strict=True))
-        raise EvaluationError(f"The observable is too large a number where a run ended with {store}.")
-    return values
-
-
-def _summary(values: NDArray[np.float64], group: Sequence[Term], outcomes: Outcomes) -> _Summary:
-    weights = outcomes.weights
-    shots = outcomes.shots
-    around = values - values[0]  # equal values have exactly this mean and no variance
-    mean = float(weights @ around) / shots
-    variance = float(weights @ (around - mean) ** 2) / (shots - 1)
-    shift = RULE_OF_THREE / shots * _spread(values, group)
-    return _Summary(float(values[0]) + mean, variance / shots, shift, shots, int(weights @ outcomes.cut))
-
-
-def _spread(values: NDArray[np.float64], group: Sequence[Term]) -> float:
-    """The width of what the group can be, 0 for aborted runs included.
-
-    Without counters it is bounded by the coefficients; with counters there is no bound, and the
-    width of what was seen has to stand for it.
-    """
-    if any(term.read for term in group):
-        return float(max(values.max(), 0) - min(values.min(), 0))
-    low = high = 0.0
-    for term in group:
-        coefficient = complex(term.coefficient).real
-        signed = any(min(_EIGENVALUES[letter]) < 0 for _, letter in term.operators)
-        high += abs(coefficient) if signed else max(coefficient, 0)
-        low -= abs(coefficient) if signed else max(-coefficient, 0)
-    return high - low
-
-
-def _combined(parts: Sequence[_Summary], shots: int, seed: int) -> Estimate:
-    stderr = math.sqrt(math.fsum(part.variance for part in parts))
-    shift = math.sqrt(math.fsum(part.shift**2 for part in parts))
-    cut = sum(part.cut for part in parts)
-    reasons = []
-    if cut:
-        reasons.append(
-            f"{cut} of {shots} runs were cut by the backend's step limit and count 0; "
-            "what they would have given is unknown"
-        )
-    if shift > stderr:
-        seen = "all shots gave the same number" if stderr == 0 else "the shots are too few or too alike"
-        reasons.append(
-            f"{seen}: an outcome that none of them showed could move the value by {shift:.2g}, "
-            f"more than the standard error {stderr:.2g}"
-        )
-    return Estimate(
-        value=math.fsum(part.mean for part in parts),
-        stderr=stderr,
-        shots=shots,
-        seed=seed,
-        estimator="shots",
-        bias_bound=math.inf if cut else 0.0,
-        degrees=_degrees(parts),
-        reason="; ".join(reasons),
+def _seen(parts: Sequence[Summary], shots: int, before: object) -> _Seen:
+    number = np.array([float(part.moments.number) for part in parts])
+    low, high = np.stack([part.low for part in parts]), np.stack([part.high for part in parts])
+    variance = _summed([np.diag(part.moments.covariance) / part.moments.number for part in parts])
+    squares = float(shots) ** 2 * variance
+    if not isinstance(before, _Seen):
+        return _Seen(number, low, high, squares)
+    return _Seen(
+        before.shots + number,
+        np.minimum(before.low, low),
+        np.maximum(before.high, high),
+        before.squares + squares,
     )
 
 
-def _degrees(parts: Sequence[_Summary]) -> float:
-    """Welch and Satterthwaite: (Σ v_g)² / Σ v_g²/(n_g - 1), v_g the variances of the means."""
-    largest = max(part.variance for part in parts)
-    if largest == 0:
-        return math.inf
-    relative = [part.variance / largest for part in parts]  # squares of tiny variances would underflow
-    spread = math.fsum(v * v / (part.shots - 1) for v, part in zip(relative, parts, strict=True))
-    return math.fsum(relative) ** 2 / spread
+def _summed(parts: Sequence[Floats] | Floats) -> Floats:
+    """Σ_g without rounding in between: terms of large coefficients may cancel."""
+    return np.asarray(np.apply_along_axis(math.fsum, 0, np.stack(list(parts))))
+
+
+def _degrees(parts: Sequence[Summary], variances: Floats) -> Floats:
+    """Welch and Satterthwaite: (Σ v_g)² / Σ v_g²/(n_g - 1), v_g (g, m) the variances of the means."""
+    largest = variances.max(axis=0)
+    # Squares of tiny variances would underflow.
+    relative = variances / np.where(largest > 0, largest, 1.0)
+    freedom = np.array([float(part.moments.number - 1) for part in parts])
+    spread = (relative**2 / freedom[:, None]).sum(axis=0)
+    return np.where(largest > 0, relative.sum(axis=0) ** 2 / np.where(largest > 0, spread, 1.0), math.inf)

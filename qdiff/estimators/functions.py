@@ -16,12 +16,16 @@ Rows = NDArray[np.int64]
 
 
 class FunctionValues:
-    """The functions in terms of an observable, for the runs that came to their end."""
+    """The functions in terms of an observable, for some runs.
 
-    def __init__(self, program: Program, outcomes: Outcomes) -> None:
+    Args:
+        rows: which; None: those that came to their end.
+    """
+
+    def __init__(self, program: Program, outcomes: Outcomes, rows: Rows | None = None) -> None:
         self.names = program.counters
         self.stores = outcomes.counters
-        self.finished = np.flatnonzero(outcomes.finished)
+        self.rows = np.flatnonzero(outcomes.finished) if rows is None else rows
         self._where: dict[Selection, Rows] = {}
 
     def of(self, term: Term) -> tuple[Rows, NDArray[np.float64]]:
@@ -30,11 +34,11 @@ class FunctionValues:
         Raises:
             EvaluationError: a function without a value.
         """
-        rows = self.finished
+        rows = self.rows
         for function, _ in term.functions:
             if isinstance(function, Selection) and isinstance(function.index, Counter):
                 chosen = self._selected(function)
-                rows = chosen if rows is self.finished else np.intersect1d(rows, chosen, assume_unique=True)
+                rows = chosen if rows is self.rows else np.intersect1d(rows, chosen, assume_unique=True)
         others = tuple(
             [
                 (function, power)
@@ -62,6 +66,6 @@ class FunctionValues:
         """The rows in which a counter has a value."""
         if selection not in self._where:
             assert isinstance(selection.index, Counter)
-            column = self.stores[self.finished, self.names.index(selection.index.name)]
-            self._where[selection] = self.finished[column == selection.value]
+            column = self.stores[self.rows, self.names.index(selection.index.name)]
+            self._where[selection] = self.rows[column == selection.value]
         return self._where[selection]

@@ -1,104 +1,206 @@
-"""The gradient from trajectories that carry derivatives: all parameters from the same shots.
+"""The gradient from trajectories that carry derivatives: all parameters and observables from the same shots.
 
-    X_i = slopes_i - b_i · scores_i,     b_i = Σ_{j≠i} values_j / (n - 1)
+    mean of X_i = slope_i - b · score_i - Σ_k β_k S_ik
 
-X is unbiased: slopes - b·scores is for every b that does not know the run, and b_i, the mean of the *other*
-runs, does not. It takes most of the noise away, as the score is what the value is multiplied with. In moments
-of (value v, slope s, score c),
-
-    mean X = s̄ - v̄ c̄ + M_vc/(n (n-1)),      variance ≈ Var(s - v̄ c)/n,
-
-so one pass over the shots will do, whatever their number. Where long runs are rare and count much, few shots
-see too little of them, and the interval of a few hundred is too short. Source: the score-function estimator
-with a leave-one-out baseline (Kool, van Hoof and Welling, 2019); for quantum trajectories
-`docs/architecture.md`, "The trajectory adjoint".
+with b, β from other runs (`baselines`), so that the mean is unbiased. The shots are cut into blocks of nearly
+one size; each is an estimate of its own, made by whichever worker is free, and all together are one. The
+variance of X has 2n/(kurtosis - 1) degrees of freedom: where few runs make most of it, intervals are wider.
+Source: the score-function estimator; for quantum trajectories `docs/architecture.md`, "The trajectory
+    adjoint".
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from qdiff.errors import BackendError, QdiffError
-from qdiff.estimators.estimate import Estimate
-from qdiff.estimators.moments import Moments
-from qdiff.lang.observable import Observable
-from qdiff.lang.observable_input import check_observable
-from qdiff.lang.tree import Program
-from qdiff.sim.protocol import Backend, Job, TangentBackend
-from qdiff.sim.seeds import checked_seed, checked_shots
+from qdiff.errors import BackendError
+from qdiff.estimators.baselines import contributions
+from qdiff.estimators.executors import in_order
+from qdiff.estimators.method import Estimator
+from qdiff.estimators.problem import Problem
+from qdiff.estimators.problem_text import ProblemText
+from qdiff.estimators.rounds import Round
+from qdiff.estimators.steps import moving
+from qdiff.lang.tree import Case, Channel, Flip, Measure, Measured, Program, Reset, While
+from qdiff.lang.walk import all_conditions, statements
+from qdiff.sim.protocol import Job, Prepared, TangentBackend
+
+Floats = NDArray[np.float64]
 
 BLOCK = 2**16
-"""Shots a job: their rows are in memory together."""
+"""Shots a block at most: their rows are in memory together."""
+NUMBERS = 2**24
+"""A block has fewer shots where there are very many derivatives: about so many numbers in all."""
 LEAST_SHOTS = 2
+ENOUGH = 2000
+"""Fewer runs do not show how heavy the tails are that the long runs of a loop make."""
+TOO_FEW = f"{{shots}} runs are too few to show what rare, long ones contribute: use {ENOUGH} or more"
+KEPT = 16
+"""Problems that a worker keeps."""
 
 
-def estimate_gradient(
-    backend: Backend,
-    program: Program,
-    observable: Observable,
-    params: Mapping[str, float],
-    wrt: Sequence[str],
-    shots: int,
-    seed: int | None = None,
-) -> Estimate:
-    """Estimate the derivatives of an expectation by the parameters `wrt`.
+@dataclass(frozen=True)
+class Trajectory(Estimator):
+    """Derivatives carried along by every run: all parameters from the same shots.
 
-    Args:
-        params: the value of every parameter by element name.
-        shots: at least two. seed: None draws one.
+    Each run is compared with what the others show of its score and of its random events, which takes most of
+    the noise away. It needs a backend whose runs carry derivatives (capability `tangents`).
+    """
 
-    Returns:
-        An `Estimate` of float64 (len(wrt),), unbiased, or with bias_bound inf if runs were cut.
+    name: ClassVar[str] = "trajectory"
+
+    def on(self, problem: Problem) -> TrajectoryRounds:
+        """See `Estimator.on`."""
+        return TrajectoryRounds(problem, _with_tangents(problem))
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Runs to make: shots first … first + number - 1."""
+
+    first: int
+    number: int
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What one block says; the fields are those of a `Round`."""
+
+    value: Floats
+    covariance: Floats
+    third: Floats
+    degrees: Floats
+    cut: int
+
+
+@dataclass(frozen=True, eq=False)
+class TrajectoryRounds:
+    """`Trajectory` at work."""
+
+    problem: Problem
+    backend: TangentBackend
+
+    name = "trajectory"
+
+    @cached_property
+    def moved(self) -> tuple[str, ...]:
+        """The parameters on which something depends."""
+        return moving(self.problem.program, self.problem.wrt)
+
+    @property
+    def least(self) -> int:
+        """A baseline needs another run."""
+        return LEAST_SHOTS if self.moved else 0
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """The program, made ready; observables are read with the errors of the problem."""
+        problem = self.problem
+        errors, observables = problem.readout_errors, problem.observables
+        read = [errors.observable(each) for each in observables] if errors else observables
+        return self.backend.prepare_gradient(problem.program, read, problem.wrt)
+
+    def round(self, shots: int, seed: int, learned: object = None) -> Round:
+        """See `Rounds.round`."""
+        size = self.problem.size
+        if not self.moved:
+            nothing, known = np.zeros(size), np.full(size, np.inf)
+            return Round(nothing, np.zeros((size, size)), nothing, known, 0)
+        blocks = list(self._blocks(shots, seed))
+        parts = list(self._parts(blocks))
+        shares = np.array([block.number for block in blocks]) / shots
+        variances = shares[:, None] ** 2 * [np.diag(part.covariance) for part in parts]
+        relative = variances / np.where(variances.any(axis=0), variances.max(axis=0), 1.0)
+        spread = (relative**2 / [part.degrees for part in parts]).sum(axis=0)
+        spread = np.where(spread > 0, spread, 1.0)
+        few = shots < ENOUGH and _loops(self.problem.program)
+        return Round(
+            value=shares @ np.stack([part.value for part in parts]),
+            covariance=np.einsum("r,rij->ij", shares**2, [part.covariance for part in parts]),
+            third=shares**3 @ np.stack([part.third for part in parts]),
+            degrees=np.where(variances.any(axis=0), relative.sum(axis=0) ** 2 / spread, np.inf),
+            shots=shots,
+            cut=sum(part.cut for part in parts),
+            exact=self.problem.exact(self.moved) | (not _draws(self.problem.program)),
+            reasons=(TOO_FEW.format(shots=shots),) if few else (),
+        )
+
+    def part(self, block: Block) -> Part:
+        """Run a block here."""
+        job = Job(self.prepared, self.problem.params, block.number, block.seed, first=block.first)
+        [found] = self.backend.run_gradients([job])
+        x, n = contributions(found), block.number
+        value = x.mean(axis=1)
+        x -= value[:, None]
+        scatter, squares = x @ x.T, x * x
+        second = np.diag(scatter) / n
+        fourth = np.einsum("jn,jn->j", squares, squares) / n
+        kurtosis = np.divide(fourth, second**2, out=np.full(len(x), np.inf), where=second**2 > 0)
+        return Part(
+            value=value,
+            covariance=scatter / (n * (n - 1)),
+            third=np.einsum("jn,jn->j", squares, x) / n**3,
+            degrees=np.clip(2 * n / np.maximum(kurtosis - 1, 2 / n), 1.0, n - 1.0),
+            cut=int(found.cut.sum()),
+        )
+
+    def _parts(self, blocks: list[Block]) -> Iterator[Part]:
+        if self.problem.executor is None:
+            return map(self.part, blocks)
+        text = ProblemText.of(self.problem)
+        return in_order(_part_of, [(text, block) for block in blocks], self.problem.executor)
+
+    def _blocks(self, shots: int, seed: int) -> Iterator[Block]:
+        """Cut shots into blocks; none has but one shot."""
+        numbers = self.problem.size + len(self.problem.wrt) + 1
+        largest = max(min(BLOCK, NUMBERS // numbers), 2 * LEAST_SHOTS)
+        number = -(-shots // largest)
+        for k in range(number):
+            first, end = shots * k // number, shots * (k + 1) // number
+            yield Block(first, end - first, seed)
+
+
+def _with_tangents(problem: Problem) -> TangentBackend:
+    """Return the backend of a problem.
 
     Raises:
-        BackendError: the backend's runs carry no derivatives.
-        QdiffError: an observable that is not Hermitian or names what the program does not declare, too few
-            shots.
-        ParameterError: no parameter of the program, or one that occurs in a comparison.
-        EvaluationError: something has no value or no derivative when it runs, or a choice that is certain has
-            a probability that changes.
+        BackendError: its runs carry no derivatives.
     """
-    check_observable(program, observable)
-    if not (backend.capabilities.tangents and isinstance(backend, TangentBackend)):
-        raise BackendError(
-            f'Runs of backend `{backend.name}` carry no derivatives, which estimator "trajectory" needs: use '
-            "backend `trajectory`."
-        )
-    seed, total = checked_seed(seed), checked_shots(shots)
-    if total < LEAST_SHOTS:
-        raise QdiffError(f"One shot is too few for a standard error. Use at least {LEAST_SHOTS} shots.")
-    prepared = backend.prepare_gradient(program, [observable], wrt)
-    moments, cut = Moments.none(1 + 2 * len(wrt)), 0
-    for first in range(0, total, BLOCK):
-        job = Job(prepared, params, min(BLOCK, total - first), seed, first=first)
-        [found] = backend.run_gradients([job])
-        moments += Moments.of(np.hstack([found.values, found.slopes[:, 0], found.scores]))
-        cut += int(found.cut.sum())
-    return _estimate(moments, len(wrt), seed, cut)
+    backend = problem.backend
+    if backend.capabilities.tangents and isinstance(backend, TangentBackend):
+        return backend
+    raise BackendError(
+        f'Runs of backend `{backend.name}` carry no derivatives, which estimator "trajectory" needs: use '
+        'backend `trajectory`, or estimator "stratified" or "insertion".'
+    )
 
 
-def _estimate(moments: Moments, names: int, seed: int, cut: int) -> Estimate:
-    number, value = moments.number, moments.mean[0]
-    slope, score = moments.mean[1 : 1 + names], moments.mean[1 + names :]
-    paired = moments.scatter[0, 1 + names :] / (number * (number - 1))
-    combine = np.hstack([np.zeros((names, 1)), np.eye(names), -value * np.eye(names)])
-    covariance = combine @ moments.covariance @ combine.T / number
-    reason = (
-        f"{cut} of {number} runs were cut by the backend's step limit and count 0; "
-        "what they would have given is unknown"
-        if cut
-        else ""
+def _draws(program: Program) -> bool:
+    """Whether anything in a program is random."""
+    random = Measure, Case, Reset, Channel
+    return any(isinstance(each, random) for each in statements(program.body)) or any(
+        isinstance(each, Measured | Flip) for each in all_conditions(program.body)
     )
-    return Estimate(
-        value=slope - value * score + paired,
-        stderr=np.sqrt(np.maximum(np.diag(covariance), 0.0)),
-        shots=number,
-        seed=seed,
-        estimator="trajectory",
-        bias_bound=math.inf if cut else 0.0,
-        degrees=float(number - 1),
-        reason=reason,
-    )
+
+
+def _loops(program: Program) -> bool:
+    """Whether a run may be of any length."""
+    return any(isinstance(each, While) and each.bound is None for each in statements(program.body))
+
+
+@lru_cache(maxsize=KEPT)
+def _rebuilt(text: ProblemText) -> TrajectoryRounds:
+    """The same problem in a worker."""
+    return Trajectory().on(text.rebuilt())
+
+
+def _part_of(task: tuple[ProblemText, Block]) -> Part:
+    text, block = task
+    return _rebuilt(text).part(block)

@@ -1,14 +1,16 @@
-"""Named readers (file suffix → program) and writers (name → text), which other packages may add to.
+"""Named readers (file suffix → program), writers (name → text) and drawers, which other packages may add to.
 
 A package adds to them by entry points in the group `qdiff.formats`: an entry whose name begins with
-a point is the reader of that suffix, any other the writer of that name. They are loaded when asked for.
+a point is the reader of that suffix, one that begins with "plot:" the drawer of that kind of result, any
+other the writer of that name. They are loaded when asked for. Drawers stand here so that results of lower
+layers have a `plot()`: pictures are made above them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from qdiff.errors import QdiffError, did_you_mean, listed
 from qdiff.lang.printer import program_text
@@ -18,15 +20,17 @@ F = TypeVar("F")
 
 Reader: TypeAlias = Callable[[str, str], Program]  # (text, name of the file) → program
 Writer: TypeAlias = Callable[[Program], str]
+Drawer: TypeAlias = Callable[..., Any]  # (result, path=None) → matplotlib Figure, saved if there is a path
 
 GROUP = "qdiff.formats"
+PLOT = "plot:"
 
 
 class Registry(Generic[F]):
     """Things by name: a name is given once, and a miss lists what there is.
 
     Args:
-        kind: what messages call one of them: "reader", "writer".
+        kind: what messages call one of them: "reader", "writer", "drawer".
         admits: which entry points belong here, by name.
     """
 
@@ -87,5 +91,6 @@ def _loaded(point: EntryPoint, kind: str) -> F:  # type: ignore[type-var]
 
 
 readers: Registry[Reader] = Registry("reader", lambda name: name.startswith("."))
-writers: Registry[Writer] = Registry("writer", lambda name: not name.startswith("."))
+writers: Registry[Writer] = Registry("writer", lambda name: not name.startswith((".", PLOT)))
+drawers: Registry[Drawer] = Registry("drawer", lambda name: name.startswith(PLOT))
 writers.register("text", program_text)

@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from qdiff.lang.observable import constant
 from qdiff.objective.bounded import Bounded
 from qdiff.objective.quantities import Mean, Quantity
 from qdiff.sim.analysis import Analysis
@@ -134,6 +135,15 @@ class Chain:
             combined = replace(each[places[0]], error_bound=value.error, grad_error_bound=by_name)
             result.append(self.engines.explained(combined))
         return result
+
+    def counts(self, parameters: Parameters, wrt: Sequence[str] | None = None) -> Analysis:
+        """Return what is known of the runs, at no more than the cost of a gradient.
+
+        Args:
+            wrt: derivatives of the probability to end whose errors are bounded, too: the bound is finite only
+                where the expected number of occurrences is proved to be.
+        """
+        return self._engine.analyze(parameters, constant(1), wrt or (), bounds=wrt is not None)
 
     def _slopes(self, parameters: Parameters, wrt: Sequence[str]) -> tuple[Floats, Floats]:
         if not wrt:

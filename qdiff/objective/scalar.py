@@ -7,30 +7,27 @@ variance (`quantities`). Values and derivatives are exact; `estimate` runs shots
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from qdiff.errors import ParameterError, QdiffError, listed
+from qdiff.errors import QdiffError
 from qdiff.lang.observable import Observable
-from qdiff.lang.parameter_values import ValueProblem, described, is_sequence, real_number
-from qdiff.lang.parameters import expand, resolve
+from qdiff.lang.parameters import resolve
 from qdiff.lang.tree import Program
+from qdiff.objective.arguments import differentiated, direction
 from qdiff.objective.batch import answer_all, read_rows
 from qdiff.objective.chain import Chain
-from qdiff.objective.quantities import Mean, Quantity
+from qdiff.objective.quantities import Quantity
+from qdiff.objective.sampled import SampledNumber
 from qdiff.sim.analysis import Analysis
 from qdiff.sim.engines import Engines
 from qdiff.sim.exact import Floats
 
-if TYPE_CHECKING:
-    from qdiff.estimators.estimate import Estimate
-    from qdiff.sim.protocol import Backend
-
 DERIVED = "There are f.variance, f.given_termination and f.given_termination.variance of an expectation f."
 
 
-class Objective:
+class Objective(SampledNumber):
     """A number as a function of the parameters. Made by `qd.expectation`.
 
         f(θ) = Σ_σ tr(O(σ) ρ_σ(θ)),   over all runs, those that abort or never end counting 0
@@ -201,89 +198,6 @@ class Objective:
             raise QdiffError(f"{self.quantity.text} has no {name}. {DERIVED}")
         return Objective(self.program, quantity, self.engines)
 
-    # --- shots ---
-
-    def estimate(
-        self,
-        params: object = None,
-        *,
-        shots: int,
-        seed: int | None = None,
-        backend: str | Backend | None = None,
-    ) -> Estimate:
-        """Estimate f from shots.
-
-        Args:
-            shots: all that are spent, shared by the groups of terms that one run can read together.
-            seed: drawn and recorded if None.
-            backend: a backend or the name of one; qdiff's own simulator where it is left out.
-
-        Returns:
-            value, stderr, interval(level) and the rest of an `Estimate`.
-
-        Raises:
-            QdiffError: too few shots for the groups, a bad seed; a variance or a conditional expectation,
-                which a mean over shots does not estimate.
-            ParameterError, EvaluationError: as for the value.
-            BackendError: an unknown backend, or one that cannot run the program; what could is listed.
-        """
-        from qdiff.estimators.expectation import estimate_expectation
-        from qdiff.sim.registry import find_backend
-
-        if not isinstance(self.quantity, Mean):
-            parts = " and ".join(f'qd.expectation(program, "{o}")' for o in self.quantity.observables)
-            raise QdiffError(
-                f"{self.quantity.text} is not the mean of anything that a shot shows. Estimate its parts, "
-                f"{parts}, or take the exact value."
-            )
-        values = resolve(self.program, params)
-        return estimate_expectation(
-            find_backend(backend),
-            self.program,
-            self.observable,
-            values,
-            shots,
-            seed,
-            readout_errors=self.quantity.readout,
-        )
-
     def __repr__(self) -> str:
         trainable = ", ".join(self.program.trainable) or "none"
         return f"Objective({self.quantity.text}; trainable: {trainable})"
-
-
-# --- What the calls share -----------------------------------------------------------------------
-
-
-def differentiated(program: Program, wrt: object = None) -> tuple[str, ...]:
-    """Return the names that `wrt` stands for; compared parameters are refused."""
-    if wrt is None:
-        return program.trainable
-    names = expand(wrt, program.parameters)
-    compared = [name for name in names if name in program.compared]
-    if compared:
-        raise ParameterError(
-            f"There is no derivative by `{compared[0]}`: it occurs in a comparison, where the objective "
-            f"may jump. Trainable: {', '.join(program.trainable) or 'none'}."
-        )
-    return names
-
-
-def direction(v: object, names: tuple[str, ...]) -> Floats:
-    """Return a direction as float (d,).
-
-    Raises:
-        ParameterError: another size, or something that is no finite number.
-    """
-    flat = is_sequence(v) and (not isinstance(v, np.ndarray) or v.ndim == 1)
-    if not flat or len(v) != len(names):  # type: ignore[arg-type]
-        raise ParameterError(
-            f"The direction v has {len(names)} entries, in the order of {listed(names)}; got {described(v)}."
-        )
-    numbers = []
-    for name, entry in zip(names, v, strict=True):  # type: ignore[call-overload]
-        try:
-            numbers.append(float(real_number(entry)))
-        except ValueProblem as problem:
-            raise ParameterError(f"The direction v: its entry for `{name}` {problem}.") from None
-    return np.array(numbers)

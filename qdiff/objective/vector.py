@@ -11,16 +11,18 @@ import numpy as np
 from qdiff.errors import QdiffError
 from qdiff.lang.parameters import resolve
 from qdiff.lang.tree import Program
+from qdiff.objective.arguments import differentiated, direction
 from qdiff.objective.batch import answer_all, read_rows
 from qdiff.objective.chain import Chain
 from qdiff.objective.quantities import Mean
-from qdiff.objective.scalar import Objective, differentiated, direction
+from qdiff.objective.sampled import Sampled
+from qdiff.objective.scalar import Objective
 from qdiff.sim.analysis import Analysis
 from qdiff.sim.engines import Engines
 from qdiff.sim.exact import Floats
 
 
-class VectorObjective:
+class VectorObjective(Sampled):
     """f(θ) = the expectations of k observables after `program`. Made by `qd.expectation` from a list.
 
     `params`, `wrt` and the errors raised are those of a single `Objective`; `f[i]` is the one of the
@@ -48,6 +50,11 @@ class VectorObjective:
     @cached_property
     def _each(self) -> tuple[Objective, ...]:
         return tuple(Objective(self.program, mean, self.engines) for mean in self.means)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(k,)."""
+        return (len(self),)
 
     def __len__(self) -> int:
         return len(self.observables)
@@ -117,9 +124,17 @@ class VectorObjective:
         """Refused: ask for one component."""
         raise self._refused("given_termination")
 
-    def estimate(self, *_: object, **__: object) -> NoReturn:
+    def estimate_grad(self, *_: object, **__: object) -> NoReturn:
+        """Refused: see `estimate_jacobian`."""
+        raise self._refused("estimate_grad", "f.estimate_jacobian(params, …) has shape (k, d)")
+
+    def estimate_hessian(self, *_: object, **__: object) -> NoReturn:
         """Refused: ask for one component."""
-        raise self._refused("estimate")
+        raise self._refused("estimate_hessian")
+
+    def estimate_hvp(self, *_: object, **__: object) -> NoReturn:
+        """Refused: ask for one component."""
+        raise self._refused("estimate_hvp")
 
     def _refused(self, name: str, instead: str = "") -> QdiffError:
         more = f", or {instead}" if instead else ""

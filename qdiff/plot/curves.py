@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qdiff.errors import ParameterError
-from qdiff.plot.figure import BLUE, GREY, VERMILION, finish, new_axes, new_pair
+from qdiff.plot.figure import BLUE, GREY, VERMILION, finish, new_axes, new_row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ def plot_curve(
     xs, ys = _pair(x, value, "x", "value")
     points = None if run is None else _pair(*run, "run[0]", "run[1]", least=1)
     near = None if points is None or ax is not None else enlarged(xs, points[0])
-    whole, close = (new_axes(ax), None) if near is None else new_pair()
+    whole, close = (new_axes(ax), None) if near is None else new_row(2)
     _draw_curve(whole, xs, ys, BLUE if points is None else GREY, xlabel, ylabel)
     if points is not None and close is None:
         _draw_run(whole, *points)

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
 GREY = "#666666"
+COLOURS = (BLUE, VERMILION, "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
+"""Of several curves."""
 
+SPACE = 0.04
+"""Between axes side by side, of their width."""
 LONGEST_LABEL = 48
 FUNCTIONS = ("Var(", "E(")  # how texts of quantities begin that are no mere mean; no observable does
 
@@ -30,12 +34,14 @@ def new_axes(ax: Axes | None) -> Axes:
     return _plain(ax)
 
 
-def new_pair() -> tuple[Axes, Axes]:
-    """Return two axes side by side in a new figure."""
+def new_row(number: int) -> list[Axes]:
+    """Return some axes side by side in a new figure."""
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     from qdiff.plot.picture import Picture
 
-    left, right = Picture(figsize=(10.4, 4.2), dpi=150, layout="constrained").subplots(1, 2)
-    return _plain(left), _plain(right)
+    figure = Picture(figsize=(5.2 * number, 4.2), dpi=150, layout=ConstrainedLayoutEngine(wspace=SPACE))
+    return [_plain(ax) for ax in figure.subplots(1, number, squeeze=False)[0]]
 
 
 def _plain(ax: Axes) -> Axes:

@@ -10,13 +10,19 @@ from numpy.typing import NDArray
 
 
 class Points(Protocol):
-    """The points of a run, the start first: x float (k, d), value float (k,)."""
+    """The points of a run, the start first: x float (k, d), value float (k,).
+
+    `value_stderr` is float (k,), or None where values are exact.
+    """
 
     @property
     def x(self) -> NDArray[np.float64]: ...
 
     @property
     def value(self) -> NDArray[np.float64]: ...
+
+    @property
+    def value_stderr(self) -> NDArray[np.float64] | None: ...
 
 
 class Run(Protocol):

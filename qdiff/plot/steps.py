@@ -6,7 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from qdiff.estimators.estimate import with_error
 from qdiff.plot.figure import BLUE, VERMILION, finish, new_axes, value_label
 
 if TYPE_CHECKING:
@@ -16,10 +18,12 @@ if TYPE_CHECKING:
     from qdiff.plot.run import Run
 
 MOST_MARKERS = 60
+ERRORS = 2
+"""Standard errors on each side of the curve."""
 
 
 def plot_run(run: Run, path: str | os.PathLike[str] | None = None, ax: Axes | None = None) -> Figure:
-    """Draw the value of the objective at the start and after every step.
+    """Draw the value of the objective at the start and after every step, from shots with its errors.
 
     Args:
         run: a finished run, such as a `TrainingResult`.
@@ -32,15 +36,19 @@ def plot_run(run: Run, path: str | os.PathLike[str] | None = None, ax: Axes | No
     from matplotlib.ticker import MaxNLocator
 
     ax = new_axes(ax)
-    values = run.history.value
+    values, stderr = run.history.value, run.history.value_stderr
     steps = np.arange(len(values))
+    end = f"{values[-1]:.6g}"
+    if stderr is not None:
+        end = with_error(float(values[-1]), float(stderr[-1]))
+        _draw_band(ax, values, stderr)
     marker = "o" if len(values) <= MOST_MARKERS else ""
     ax.plot(steps, values, color=BLUE, linewidth=1.8, marker=marker, markersize=3.5)
     ax.plot(steps[-1], values[-1], "o", color=VERMILION, markersize=7, zorder=3)
     # A falling curve leaves room above its end, a rising one below.
     falling = run.direction == "minimize"
     ax.annotate(
-        f"{values[-1]:.6g}",
+        end,
         (steps[-1], values[-1]),
         xytext=(0, 9 if falling else -9),
         textcoords="offset points",
@@ -53,3 +61,12 @@ def plot_run(run: Run, path: str | os.PathLike[str] | None = None, ax: Axes | No
     ax.set_xlabel("step", fontsize=12)
     ax.set_ylabel(value_label(run.observable), fontsize=12)
     return finish(ax, path)
+
+
+def _draw_band(ax: Axes, values: NDArray[np.float64], stderr: NDArray[np.float64]) -> None:
+    steps, reach = np.arange(len(values)), np.where(np.isfinite(stderr), ERRORS * stderr, np.nan)
+    ax.fill_between(
+        steps, values - reach, values + reach, color=BLUE, alpha=0.2, linewidth=0,
+        label=f"± {ERRORS} standard errors",
+    )  # fmt: skip
+    ax.legend(fontsize=10, frameon=False, loc="best")

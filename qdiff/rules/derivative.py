@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import overload
 
 from qdiff.errors import ParameterError
-from qdiff.lang.tree import Program
+from qdiff.lang.tree import Assign, Measure, Program
+from qdiff.lang.walk import statements
 from qdiff.rules.family import Family, family
 from qdiff.rules.finding import Finder
 from qdiff.rules.printed import headed, printed
@@ -59,6 +60,12 @@ class DerivativeProgram:
     def family(self) -> Family:
         """One program with the integer inputs (k, j)."""
         return family(self.source, self.sites)
+
+    @cached_property
+    def family_with_history(self) -> Family:
+        """The family, which also records the counters of the source before the replaced occurrence."""
+        assigned = {s.counter for s in statements(self.source.body) if isinstance(s, Assign | Measure)}
+        return family(self.source, self.sites, [name for name in self.source.counters if name in assigned])
 
     @cached_property
     def tangent(self) -> Tangent:

@@ -10,7 +10,7 @@ Source: Fang, Ying and Wu, "Differentiable quantum programming with unbounded lo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from qdiff.errors import QdiffError
@@ -33,11 +33,14 @@ class Family(Weighted):
         inputs: the counters k (from 1) and j (from 0), set at the beginning of a run.
         most_terms: the largest number of terms at a site: j < most_terms; None where a rule has
             infinitely many, and j may be any integer.
+        history: counter of the source → the one that holds, at the end of a run, what it was before the
+            replaced occurrence; of those that were asked for.
     """
 
     program: Program = field(repr=False)
     inputs: tuple[str, str]
     most_terms: int | None
+    history: Mapping[str, str] = field(hash=False)
     _weights: Weights = field(repr=False)
 
     def at(self, occurrence: int, term: int) -> Program:
@@ -70,14 +73,19 @@ class Family(Weighted):
         return printed([head, *self._weights.lines()], self.program)
 
 
-def family(program: Program, sites: Sequence[Site]) -> Family:
-    """Return the family of derivative programs of some sites; they are in printed order."""
+def family(program: Program, sites: Sequence[Site], history: Iterable[str] = ()) -> Family:
+    """Return the family of derivative programs of some sites; they are in printed order.
+
+    Args:
+        history: counters to record before the replaced occurrence, besides those that coefficients read.
+    """
+    kept = frozenset(history)
     workspace = Workspace(program)
     k, j, which = (workspace.counter(name) for name in ("k", "j", "site"))
     record = Recorder(workspace)
 
     def members(site: Site, same: Block) -> Block:
-        chosen = Assign(k, ZERO), Assign(which, number(site.number)), *record.noted(site.read)
+        chosen = Assign(k, ZERO), Assign(which, number(site.number)), *record.noted(site.read | kept)
         picked: list[Statement] = []
         if site.rule.infinite:
             _, block = site.rule.entry(site.primitive, site.kind, Counter(j))
@@ -92,7 +100,8 @@ def family(program: Program, sites: Sequence[Site]) -> Family:
     weights = site_weights(made, sites, (which, j, workspace.hit), coefficients)
     finite = [c for c in coefficients if not isinstance(c, Expr)]
     most_terms = max(map(len, finite), default=0) if len(finite) == len(coefficients) else None
-    return Family(made, (k, j), most_terms, weights)
+    noted = {name: record.names[name] for name in sorted(kept) if name in record.names}
+    return Family(made, (k, j), most_terms, noted, weights)
 
 
 def _coefficients(site: Site, record: Recorder, term: Counter) -> tuple[Expr, ...] | Expr:

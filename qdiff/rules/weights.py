@@ -121,6 +121,11 @@ class _HasWeights(Protocol):
 class Weighted:
     """A derivative program whose runs count their observable times a weight; it has `_weights`."""
 
+    @property
+    def weights(self: _HasWeights) -> Weights:
+        """The weight as a table of cases, for those who evaluate it for many runs."""
+        return self._weights
+
     def weight(self: _HasWeights, params: object = None) -> Observable:
         """Return the weight, so that E[weight · O] of `program` is the share of the derivative of E[O].
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import zip_longest
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from qdiff.errors import EvaluationError, QdiffError
 from qdiff.lang import expr as ex
@@ -21,13 +22,18 @@ from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Program
 from qdiff.sim import flow as fl
 from qdiff.sim.abstract_graph import AbstractGraph, AbstractStore, explore, expression_of
+from qdiff.sim.choice import HYBRID
 from qdiff.sim.flow import lower
 from qdiff.sim.intervals import possible
 from qdiff.sim.majorants import DerivativeBounds as DerivativeBounds
 from qdiff.sim.majorants import OccurrenceBounds as OccurrenceBounds
 from qdiff.sim.uniform import uniform_bound
 
+if TYPE_CHECKING:
+    from qdiff.sim.engines import Engines
+
 LARGEST_GRAPH = 1024  # vertices
+KEPT = 4  # graphs
 HIGHEST_DEGREE = 16  # of a polynomial all of whose derivatives are taken
 ORDERS = 4  # derivatives of what is no polynomial
 ROUNDING = 1 + 1e-12
@@ -41,6 +47,18 @@ class CountsOccurrences(Protocol):
 
     def occurrences_to_come(self, parameters: Mapping[str, float], wrt: str) -> OccurrenceBounds:
         """Return bounds of E[N] and w for one parameter."""
+
+
+def counting(engines: Engines) -> CountsOccurrences:
+    """Return the engine that answers for a program, or the hybrid one: whichever counts occurrences.
+
+    Raises:
+        QdiffError: an engine was handed in, and no other can.
+    """
+    for engine in (engines.chosen, engines.named(HYBRID)):
+        if isinstance(engine, CountsOccurrences):
+            return engine
+    raise QdiffError("No engine of this objective can tell how often a parameter is met.")
 
 
 def derivative_bounds(
@@ -65,8 +83,7 @@ def derivative_bounds(
         raise QdiffError(f"There is no parameter `{name}`. Declared: {', '.join(program.parameters)}.")
     if name in program.compared:
         raise QdiffError(f"`{name}` is compared in a condition: f may jump, and no derivative is bounded.")
-    flow = lower(program)
-    graph = explore(flow, parameters, LARGEST_GRAPH)
+    graph = _explored(program, tuple(parameters.items()))
     if graph is None:
         return _unproved(f"there are more than {LARGEST_GRAPH} meeting points")
     occurrences = engine.occurrences_to_come(parameters, name)
@@ -80,6 +97,12 @@ def derivative_bounds(
     if not complete:
         reasons.append(f"an angle or probability is no polynomial in `{name}`: {orders} orders are bounded")
     return DerivativeBounds(norm, occurrences, gates, flips, complete, "; ".join(filter(None, reasons)))
+
+
+@lru_cache(maxsize=KEPT)
+def _explored(program: Program, values: tuple[tuple[str, float], ...]) -> AbstractGraph | None:
+    """What can be reached: the same for every observable and parameter."""
+    return explore(lower(program), dict(values), LARGEST_GRAPH)
 
 
 def degree(expression: Expr, name: str) -> float:

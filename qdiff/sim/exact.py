@@ -112,5 +112,11 @@ class ExactEngine(Protocol):
     def state(self, parameters: Parameters) -> dict[Store, Mixture]:
         """Return the final state by store (values of `program.counters`), aborted runs left out."""
 
-    def analyze(self, parameters: Parameters, observable: Observable, wrt: Sequence[str]) -> Analysis:
-        """Return what is known of the program and of the accuracy of value and derivatives."""
+    def analyze(
+        self, parameters: Parameters, observable: Observable, wrt: Sequence[str], bounds: bool = True
+    ) -> Analysis:
+        """Return what is known of the program and of the accuracy of value and derivatives.
+
+        Args:
+            bounds: whether the bounds of errors are wanted; if not, they may be inf.
+        """

@@ -40,6 +40,7 @@ class Capabilities:
         noise: channels.
         expectations: `Readout.expectations`, one number a shot without measuring.
         tangents: derivatives of runs, `TangentBackend`.
+        inputs_by_shot: an array of start values, one for each shot, in `Job.inputs`.
     """
 
     loops: bool = False
@@ -51,6 +52,7 @@ class Capabilities:
     noise: bool = False
     expectations: bool = False
     tangents: bool = False
+    inputs_by_shot: bool = False
 
     def lacking(self, needed: Iterable[str]) -> tuple[str, ...]:
         """The names in `needed` that are not there, in the order given."""
@@ -115,16 +117,17 @@ class Job:
         params: the value of every parameter of the program, by element name.
         shots: how many runs, at least 1.
         seed: 0 … 2⁶⁴ - 1.
-        inputs: integer inputs: start values of counters by name; all others start at 0. A family of
-            derivative programs is one program with the inputs (k, j).
-        first: the index of the first shot.
+        inputs: integer inputs: start values of counters by name, one for all shots or an array with one
+            for each shot (int64 (shots,), any kind of integers is taken; capability `inputs_by_shot`);
+            all others start at 0. A family of derivative programs is one program with the inputs (k, j).
+        first: the index of the first shot; entry i of an array of inputs is that of shot first + i.
     """
 
     prepared: Prepared
     params: Mapping[str, float]
     shots: int
     seed: int
-    inputs: Mapping[str, int] = field(default_factory=dict)
+    inputs: Mapping[str, int | NDArray[np.int64]] = field(default_factory=dict)
     first: int = 0
 
     def __post_init__(self) -> None:
@@ -142,15 +145,40 @@ class Job:
             raise QdiffError(
                 f"The index of the first shot must be an integer from 0 to 2^64 - 1, got {self.first!r}."
             )
-        for name, value in self.inputs.items():
-            number = integer(value)
-            if number is None or not -(2**63) <= number < 2**63:
-                raise QdiffError(f"Integer input `{name}` must be a signed 64-bit integer, got {value!r}.")
+        shots = checked_shots(self.shots)
+        inputs = {name: _checked_input(name, value, shots) for name, value in self.inputs.items()}
         object.__setattr__(self, "first", first)
-        object.__setattr__(self, "shots", checked_shots(self.shots))
+        object.__setattr__(self, "shots", shots)
         object.__setattr__(self, "seed", checked_seed(self.seed))
         object.__setattr__(self, "params", dict(self.params))
-        object.__setattr__(self, "inputs", {name: int(value) for name, value in self.inputs.items()})
+        object.__setattr__(self, "inputs", inputs)
+
+    @property
+    def inputs_by_shot(self) -> tuple[str, ...]:
+        """The names of the inputs that are given for each shot."""
+        return tuple(name for name, value in self.inputs.items() if isinstance(value, np.ndarray))
+
+
+def _checked_input(name: str, value: object, shots: int) -> int | NDArray[np.int64]:
+    """Return an integer input as an int, or as an array of its own that nobody can change."""
+    what = f"Integer input `{name}` must be a signed 64-bit integer"
+    if not isinstance(value, np.ndarray) or value.ndim == 0:
+        number = integer(value)
+        if number is None or not -(2**63) <= number < 2**63:
+            raise QdiffError(f"{what}, or an array with one for each shot, got {value!r}.")
+        return number
+    if value.dtype.kind not in "iu":
+        raise QdiffError(f"{what} for each shot, got an array of {value.dtype.name}.")
+    if value.shape != (shots,):
+        raise QdiffError(
+            f"Integer input `{name}` must have one value for each shot, shape ({shots},); got an array of "
+            f"shape {value.shape}."
+        )
+    if (largest := int(value.max())) >= 2**63:
+        raise QdiffError(f"{what} for each shot, got {largest}.")
+    numbers = value.astype(np.int64)
+    numbers.flags.writeable = False
+    return numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,6 +264,29 @@ class Outcomes:
 
 
 @dataclass(frozen=True, eq=False)
+class Surprises:
+    """What the outcomes of runs say beyond their probabilities, in sums whose mean is 0.
+
+        S = Σ_events h(n) · (1[the outcome is v] - p)
+
+    over the random events of one kind (a place in the program, an outcome v), with p the probability of v
+    given all that came before, and n how many events of the kind the run had before. The h of a kind are
+    hats: 1 at a knot and 0 at the others, linear between, and on behind the last two. As the mean is 0 given
+        what came before
+    each event, a combination of these sums with coefficients that do not depend on the run may be subtracted
+    from anything, and the mean stays what it is.
+
+    Attributes:
+        sums: float64 (rows, columns); 0 where the run was cut.
+        kinds: int64 (columns,), ascending. knots: int64 (columns,), ascending from 0 within a kind.
+    """
+
+    sums: NDArray[np.float64]
+    kinds: NDArray[np.int64]
+    knots: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
 class Gradients:
     """What the runs of one job say of derivatives: a row for each shot, in order.
 
@@ -252,6 +303,7 @@ class Gradients:
         slopes: float64 (rows, observables, parameters); 0 where the run was aborted or cut.
         scores: float64 (rows, parameters); 0 where the run was cut.
         aborted, cut: bool (rows,), as in `Outcomes`.
+        surprises: see there; None from a backend that does not know them.
     """
 
     seed: int
@@ -260,6 +312,7 @@ class Gradients:
     scores: NDArray[np.float64]
     aborted: NDArray[np.bool_]
     cut: NDArray[np.bool_]
+    surprises: Surprises | None = None
 
 
 def _check(name: str, array: NDArray[np.generic], dtype: type[np.generic], dimensions: int) -> None:
@@ -272,7 +325,10 @@ def _check(name: str, array: NDArray[np.generic], dtype: type[np.generic], dimen
 
 @runtime_checkable
 class Backend(Protocol):
-    """Something that runs programs. It may raise QdiffError, and lets KeyboardInterrupt pass."""
+    """Something that runs programs. It may raise QdiffError, and lets KeyboardInterrupt pass.
+
+    One that cuts long runs says where: an attribute `step_limit`, the most instructions of a run.
+    """
 
     @property
     def name(self) -> str:

@@ -7,7 +7,7 @@ lists what would serve.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -36,7 +36,7 @@ from qdiff.lang.tree import (
     While,
 )
 from qdiff.lang.walk import blocks_of, conditions
-from qdiff.sim.protocol import Backend, Capabilities, Readout
+from qdiff.sim.protocol import Backend, Capabilities, Job, Readout
 
 
 @dataclass(frozen=True)
@@ -127,11 +127,38 @@ def require(backend: Backend, program: Program, readout: Readout | None = None) 
     if not lacking:
         return
     wants = listed(f"{name.replace('_', ' ')}{_where(needed[name])}" for name in lacking)
-    serving = [name for name, entry in _registered().items() if not entry.capabilities.lacking(needed)]
     raise BackendError(
         f"Backend `{backend.name}` cannot run this program. It lacks: {wants}; "
-        f"it has: {backend.capabilities}. Backends that would serve: {listed(serving)}."
+        f"it has: {backend.capabilities}. Backends that would serve: {listed(_serving(needed))}."
     )
+
+
+def require_inputs(backend: Backend, jobs: Iterable[Job]) -> None:
+    """Check that a backend can take the inputs of jobs: arrays need `inputs_by_shot`.
+
+    Raises:
+        BackendError: it cannot; the message names the inputs, which registered backends would serve, and
+            what does on every backend.
+    """
+    if backend.capabilities.inputs_by_shot:
+        return
+    for job in jobs:
+        if not job.inputs_by_shot:
+            continue
+        needed = [*requirements(job.prepared.program, job.prepared.readout), "inputs_by_shot"]
+        names = listed(f"`{name}`" for name in job.inputs_by_shot)
+        raise BackendError(
+            f"Backend `{backend.name}` cannot run this job. It lacks: inputs by shot (arrays of start values "
+            f"of {names}); it has: {backend.capabilities}. Backends that would serve: "
+            f"{listed(_serving(needed))}; on any other, split the job with "
+            "`qdiff.sim.jobs_by_inputs.by_inputs`."
+        )
+
+
+def _serving(needed: Iterable[str]) -> list[str]:
+    """Names of the registered backends that can do all that is needed."""
+    needed = tuple(needed)
+    return [name for name, entry in _registered().items() if not entry.capabilities.lacking(needed)]
 
 
 def requirements(program: Program, readout: Readout) -> dict[str, Position | None]:

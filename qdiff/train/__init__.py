@@ -5,8 +5,10 @@ from qdiff.train.minimize import maximize, minimize
 from qdiff.train.optimizers import Adam, GradientDescent, Optimizer, make_optimizer
 from qdiff.train.problem import StepRecord
 from qdiff.train.result import History, Point, TrainingResult
+from qdiff.train.shots import DEFAULT_ESTIMATOR
 
 __all__ = [
+    "DEFAULT_ESTIMATOR",
     "LBFGSB",
     "Adam",
     "GradientDescent",

@@ -17,7 +17,10 @@ VERSION = 1
 Header: TypeAlias = dict[str, Any]
 
 # `steps` and the version of qdiff may change between runs: replaying shows whether they matter.
-IDENTITY = ("program", "observable", "direction", "wrt", "x0", "fixed", "optimizer")
+IDENTITY = (
+    *("program", "observable", "direction", "wrt", "x0", "fixed", "optimizer"),
+    *("shots", "estimator", "backend", "common_random_numbers", "seed"),
+)
 
 
 def make_header(
@@ -28,7 +31,10 @@ def make_header(
     direction: str,
     steps: int,
 ) -> Header:
-    """Return what identifies a run; `program` and `observable` are None for a plain function."""
+    """Return what identifies a run; `program` and `observable` are None for a plain function.
+
+    A run from shots adds what `shots.ShotOracle.header` says.
+    """
     return {
         "format": FORMAT,
         "version": VERSION,

@@ -43,6 +43,7 @@ class LBFGSB(Optimizer):
     bounds: Bounds | None = None
 
     name: ClassVar[str] = "l-bfgs-b"
+    needs_exact: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         set_field(self, "tolerance", positive("LBFGSB", "tolerance", self.tolerance))

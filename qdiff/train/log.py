@@ -1,7 +1,7 @@
 """The log of a run, which is its checkpoint: JSON lines, a header and one line per evaluation.
 
     {"format": "qdiff-training-log", "version": 1, "program": …, "optimizer": …, "crc32": "…"}
-    {"evaluation": 0, "x": [1.4], "value": 0.93, "grad": [-0.2], "crc32": "…"}
+    {"evaluation": 0, "x": [1.4], "value": 0.93, "grad": [-0.2], "crc32": "…"}        more in `evaluation`
 
 Numbers are written so that they read back bit for bit. Each line is handed to the operating system
 whole and synced before the run goes on, so a run killed at any instant loses the evaluation in
@@ -17,38 +17,40 @@ import os
 import stat
 import sys
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
-import numpy as np
-
 from qdiff.errors import TrainingError
+from qdiff.train.evaluation import Evaluation, NoEvaluation
+from qdiff.train.evaluation import read as read_evaluation
 from qdiff.train.header import FORMAT, VERSION, Header, differences
-from qdiff.train.variables import Vector
 
 MAGIC = f'{{"format": "{FORMAT}"'.encode()
 SEAL = b', "crc32": "'
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """Value and gradient of the objective at x, as the objective gave them; float (d,), (), (d,)."""
-
-    x: Vector
-    value: float
-    grad: Vector
-
-
 class RunLog:
-    """An open log: evaluations that can be read back, and room for more at the end."""
+    """An open log: evaluations that can be read back, and room for more at the end.
 
-    def __init__(self, path: str | os.PathLike[str], header: Header, resume: bool = False) -> None:
+    Attributes:
+        header: that of the file.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        header: Header,
+        resume: bool = False,
+        follow: Collection[str] = (),
+    ) -> None:
         """Open or create a log; nothing is written to a file that this run must not continue.
 
         A file that holds no evaluation yet has nothing to lose and is begun again.
+
+        Args:
+            follow: keys of the header that a resumed run takes from its log.
 
         Raises:
             TrainingError: an existing log without `resume`, a log of another run, a damaged one, one
@@ -62,10 +64,11 @@ class RunLog:
         self._descriptor, self._unused = self._open()
         try:
             self._lock()
-            self._logged, self._size = self._read(header, resume)
+            self.header = header
+            self._logged, self._size = self._read(resume, follow)
             self._truncate()
             if self._size == 0:
-                self._write(_line(header))
+                self._write(_line(self.header))
                 _sync_folder(self._path.parent)
         except BaseException:
             self._abandon()
@@ -77,13 +80,7 @@ class RunLog:
 
     def append(self, index: int, evaluation: Evaluation) -> None:
         """Write evaluation number `index` and wait until it is on the disk."""
-        record = {
-            "evaluation": index,
-            "x": evaluation.x.tolist(),
-            "value": evaluation.value,
-            "grad": evaluation.grad.tolist(),
-        }
-        self._write(_line(record))
+        self._write(_line({"evaluation": index, **evaluation.record()}))
         self._unused = False
 
     def where(self, index: int) -> str:
@@ -146,7 +143,7 @@ class RunLog:
         except OSError:
             pass  # A file system without locks: the log is no less correct.
 
-    def _read(self, header: Header, resume: bool) -> tuple[list[Evaluation], int]:
+    def _read(self, resume: bool, follow: Collection[str]) -> tuple[list[Evaluation], int]:
         """Return the evaluations to replay and the length of the file up to their end."""
         if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
             if resume:
@@ -166,12 +163,11 @@ class RunLog:
                 f"The log {self.name} exists already, evaluations in it: {len(lines) - 1}. "
                 "Continue its run with resume=True, or give this run another log."
             )
-        self._check_header(first, header)
-        size = len(header["x0"])
-        evaluations = [self._evaluation(number, line, size) for number, line in enumerate(lines[1:], 2)]
+        self._check_header(first, follow)
+        evaluations = [self._evaluation(number, line) for number, line in enumerate(lines[1:], 2)]
         return evaluations, len(content) - len(torn)
 
-    def _check_header(self, line: bytes, header: Header) -> None:
+    def _check_header(self, line: bytes, follow: Collection[str]) -> None:
         logged = self._parsed(1, line)
         if logged.get("version") != VERSION:
             raise TrainingError(
@@ -179,7 +175,8 @@ class RunLog:
                 f"this qdiff reads version {VERSION}."
             )
         self._check_seal(1, line)
-        different = differences(header, logged)
+        self.header = self.header | {key: logged.get(key) for key in follow}
+        different = differences(self.header, logged)
         if different:
             raise TrainingError(
                 f"The log {self.name} belongs to another run:\n"
@@ -187,20 +184,16 @@ class RunLog:
                 + "\nResume with the settings of the log, or give this run another log."
             )
 
-    def _evaluation(self, number: int, line: bytes, size: int) -> Evaluation:
+    def _evaluation(self, number: int, line: bytes) -> Evaluation:
         self._check_seal(number, line)
         record = self._parsed(number, line)
         try:
-            x, grad = (np.array(record[key], dtype=float) for key in ("x", "grad"))
-            value = float(record["value"])
-        except (KeyError, TypeError, ValueError, OverflowError):
-            self._damaged(number, "it is no evaluation")
+            found = read_evaluation(record, len(self.header["x0"]), sampled="shots" in self.header)
+        except NoEvaluation as problem:
+            self._damaged(number, str(problem))
         if record.get("evaluation") != number - 2:
             self._damaged(number, f"evaluation {number - 2} belongs here")
-        if not x.shape == grad.shape == (size,):
-            self._damaged(number, f"it should hold {size} parameters")
-        x.flags.writeable = grad.flags.writeable = False
-        return Evaluation(x, value, grad)
+        return found
 
     def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
         try:

@@ -31,9 +31,14 @@ class Ending:
 
 
 class Optimizer(ABC):
-    """One way to choose the next point. Settings are the fields of a frozen dataclass."""
+    """One way to choose the next point. Settings are the fields of a frozen dataclass.
+
+    Attributes:
+        needs_exact: it compares values, which estimates from shots would mislead.
+    """
 
     name: ClassVar[str]
+    needs_exact: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, problem: Problem) -> Ending:
@@ -59,6 +64,11 @@ def register(optimizer: _Class) -> _Class:
 def known_optimizers() -> tuple[str, ...]:
     """The names that `make_optimizer` understands."""
     return tuple(_OPTIMIZERS)
+
+
+def optimizer_class(name: str) -> type[Optimizer]:
+    """The class of one of `known_optimizers()`."""
+    return _OPTIMIZERS[name]
 
 
 def make_optimizer(given: Optimizer | str, **settings: Any) -> Optimizer:

@@ -18,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiff.errors import TrainingError
-from qdiff.train.log import Evaluation, RunLog
+from qdiff.train.evaluation import Evaluation, Sampled, evaluation_of
+from qdiff.train.log import RunLog
 from qdiff.train.variables import Variables, Vector
 
 Direction: TypeAlias = Literal["minimize", "maximize"]
-Oracle: TypeAlias = Callable[[Vector], object]  # (value, gradient), not yet checked
+# (x, number of the evaluation, the evaluation before) → (value, gradient), not yet checked, or Sampled
+Oracle: TypeAlias = Callable[[Vector, int, Evaluation | None], object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,7 @@ class StepRecord:
     Attributes:
         step: number of steps taken.
         x: float (d,), the trained parameters; value: there; grad: float (d,), of the value.
+        shots: spent on both; value_stderr: float; grad_stderr: float (d,). None where they are exact.
     """
 
     step: int
@@ -39,6 +42,9 @@ class StepRecord:
     value: float
     grad: Vector
     _variables: Variables = field(repr=False)
+    shots: int | None = None
+    value_stderr: float | None = None
+    grad_stderr: Vector | None = None
 
     @cached_property
     def params(self) -> Mapping[str, float]:
@@ -52,8 +58,10 @@ class Problem:
 
     Attributes:
         variables: what is trained; steps: how many steps may be taken.
-        oracle: x (d,) → (value, gradient) of the objective itself.
+        oracle: (x (d,), number of the evaluation, the evaluation before) → (value, gradient) of the objective
+            itself; what it answers depends on these only.
         points: the recorded points, the start first. best: the best of all evaluated points.
+        shots: all that were spent. bias_bound: the largest of all evaluations.
     """
 
     variables: Variables
@@ -66,6 +74,9 @@ class Problem:
     points: list[Evaluation] = field(default_factory=list)
     evaluations: int = 0
     best: Evaluation | None = None
+    shots: int = 0
+    bias_bound: float = 0.0
+    _last: Evaluation | None = None
     # Evaluations since the last recorded step: a line search makes several.
     _recent: dict[bytes, Evaluation] = field(default_factory=dict)
 
@@ -93,6 +104,9 @@ class Problem:
             )
         evaluation = self._logged(x) or self._computed(x)
         self.evaluations += 1
+        self.shots += evaluation.shots or 0
+        self.bias_bound = max(self.bias_bound, evaluation.bias_bound)
+        self._last = evaluation
         self._recent[x.tobytes()] = evaluation
         if self.best is None or self._sign * evaluation.value < self._sign * self.best.value:
             self.best = evaluation
@@ -111,8 +125,12 @@ class Problem:
             self.on_step(point)
         if self.callback is None:
             return False
+        told = StepRecord(
+            step, point.x, point.value, point.grad, self.variables,
+            shots=point.shots, value_stderr=point.value_stderr, grad_stderr=point.grad_stderr,
+        )  # fmt: skip
         try:
-            return bool(self.callback(StepRecord(step, point.x, point.value, point.grad, self.variables)))
+            return bool(self.callback(told))
         except StopIteration:
             return True  # SciPy's way for a callback to stop: the same for every optimiser
 
@@ -135,13 +153,16 @@ class Problem:
         return logged
 
     def _computed(self, x: Vector) -> Evaluation:
-        evaluation = self._checked(x, self.oracle(x))
+        evaluation = self._checked(x, self.oracle(x, self.evaluations, self._last))
         if self.log is not None:
             self.log.append(self.evaluations, evaluation)
         return evaluation
 
     def _checked(self, x: Vector, answer: object) -> Evaluation:
         """The oracle's answer as numbers, refused where they are not real, finite, and of one shape."""
+        sampled = answer if isinstance(answer, Sampled) else None
+        if sampled is not None:
+            answer = sampled.value.value, sampled.grad.value
         if not isinstance(answer, tuple) or len(answer) != 2:
             raise TrainingError(
                 f"The objective must return the pair (value, gradient), got {type(answer).__name__}."
@@ -154,7 +175,7 @@ class Problem:
             )
         if grad.shape != x.shape or grad.dtype.kind not in "fiu":
             raise TrainingError(f"The gradient must be {len(x)} real numbers, got {_kind(grad)}.")
-        evaluation = Evaluation(x, float(value), _frozen(grad))
+        evaluation = evaluation_of(x, float(value), _frozen(grad), sampled)
         if not math.isfinite(evaluation.value):
             raise self._not_finite(f"The value is {evaluation.value}", x)
         bad = np.flatnonzero(~np.isfinite(evaluation.grad))

@@ -69,7 +69,7 @@ class Interpreted:
         return np.array([[value + self.off]]), np.array([[found]])
 
     def analyze(
-        self, parameters: Mapping[str, float], observable: Observable, wrt: Sequence[str]
+        self, parameters: Mapping[str, float], observable: Observable, wrt: Sequence[str], bounds: bool = True
     ) -> Analysis:
         return Analysis(1.0, 0.0, 0.0, (), {}, self.bound, dict.fromkeys(wrt, self.bound))
 

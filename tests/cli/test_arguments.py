@@ -13,8 +13,11 @@ from qdiff.cli.arguments import ABOUT, EXAMPLES, OVERVIEW, SUMMARIES
 from qdiff.cli.commands import COMMANDS
 from qdiff.cli.files import PICTURES
 from qdiff.cli.values import UsageError, parameter_values
+from qdiff.estimators.insertion import LAWS
+from qdiff.estimators.methods import METHODS
 from qdiff.lang.text.parser import parse
 from qdiff.sim.registry import known_backends
+from qdiff.train import DEFAULT_ESTIMATOR
 from qdiff.train.optimizers import known_optimizers
 
 
@@ -34,11 +37,6 @@ def test_help_of_a_command(done, command):
     assert SUMMARIES[command][1:] in text
     assert "--json" in text
     assert EXAMPLES[command] in text
-
-
-def test_options_of_later_issues_are_not_there(done):
-    assert "--shots" not in done("train", "--help").out
-    assert "--estimator" not in done("grad", "--help").out
 
 
 def examples() -> list[str]:
@@ -61,6 +59,14 @@ def test_help_names_what_is_known(done):
     assert f"default: {known_backends()[0]}, the own simulator" in re.sub(
         r"\s+", " ", done("value", "-h").out
     )
+
+
+def test_help_names_the_estimators(done):
+    for command in ("grad", "train"):
+        words = re.sub(r"\s+", " ", done(command, "--help").out)
+        assert f"{DEFAULT_ESTIMATOR} (default)" in words
+        for name in (*METHODS, *LAWS):
+            assert re.search(rf"[ (]{re.escape(name)}[ ,]", words)
 
 
 def test_pictures_are_formats_that_matplotlib_writes():
@@ -104,8 +110,8 @@ def test_words_of_the_process_are_the_default(monkeypatch, capsys):
         ("value walk.qprog -O c -O 1", "-O is given twice."),
         ("value walk.qprog -O c --shot 10", "There is no option `--shot`. Did you mean `--shots`?"),
         (
-            "grad walk.qprog -O c --estimator=spsa",
-            "There is no option `--estimator=spsa`. `qdiff grad --help` explains.",
+            "value walk.qprog -O c --estimator=spsa",
+            "There is no option `--estimator=spsa`. `qdiff value --help` explains.",
         ),
         ("check walk.qprog -p t=1", "There is no option `-p`. `qdiff check --help` explains."),
         ("--json check walk.qprog", "--json comes after the command: `qdiff check ... --json`."),
@@ -125,6 +131,16 @@ def test_words_of_the_process_are_the_default(monkeypatch, capsys):
         ),
         ("value walk.qprog -O c --seed 3", "--seed belongs to --shots: without it the value is exact."),
         ("value walk.qprog -O c --backend x", "--backend belongs to --shots: without it the value is exact."),
+        (
+            "grad walk.qprog -O c --seed 3",
+            "--seed belongs to --shots or --precision or --seconds: without them derivatives are exact.",
+        ),
+        (
+            "train walk.qprog -O c --seed 3",
+            "--seed belongs to --shots: without it values and derivatives are exact.",
+        ),
+        ("grad walk.qprog -O c --precision x", "--precision `x`: expected a number, such as 0.1."),
+        ("grad walk.qprog -O c --max-shots x", "--max-shots `x`: expected a whole number, such as 1000."),
         (
             "train walk.qprog -O c --minimize --maximize",
             "argument --maximize: not allowed with argument --minimize. `qdiff train --help` explains.",

@@ -64,12 +64,15 @@ def test_files_that_are_no_files(refused, command):
     assert refused(*command, "none\udcff.qprog") == "There is no file `none\\udcff.qprog`."
 
 
+SAMPLED = ["--shots", "40", "--estimator", "trajectory"]
 EVALUATING = [
     ["run", "--shots", "10"],
     ["value", "-O", "1"],
     ["value", "-O", "1", "--shots", "10"],
     ["grad", "-O", "1"],
+    ["grad", "-O", "1", *SAMPLED],
     ["train", "-O", "1", "--log", "run.jsonl", "--plot", "course.png"],
+    ["train", "-O", "1", "--log", "run.jsonl", *SAMPLED],
 ]
 evaluating = pytest.mark.parametrize("command", EVALUATING, ids=" ".join)
 
@@ -118,7 +121,10 @@ def test_values_that_are_no_numbers(refused, command, text, message):
     assert refused(*command, "turn.qprog", "-p", f"t={text}").startswith(message)
 
 
-OBSERVING = [["value"], ["value", "--shots", "10"], ["grad"], ["train", "--log", "run.jsonl"]]
+OBSERVING = [
+    *(["value"], ["value", "--shots", "10"], ["grad"], ["grad", *SAMPLED]),
+    *(["train", "--log", "run.jsonl"], ["train", "--log", "run.jsonl", *SAMPLED]),
+]
 
 
 @pytest.mark.parametrize("command", OBSERVING, ids=" ".join)
@@ -165,7 +171,7 @@ def test_a_register_too_large(refused, folder, command):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("value --shots 0", "The number of shots must be a positive integer, got 0."),
+        ("value --shots 0", "shots must be a positive integer, got 0."),
         ("value --shots 1", "One shot is too few for a standard error. Use at least 2 shots."),
         ("value --shots 9 --backend aer", "There is no backend `aer`. Known: trajectory, merged."),
         (
@@ -192,8 +198,9 @@ def test_a_derivative_that_does_not_exist(refused, folder):
         "There is no derivative by `n`: it occurs in a comparison, where the objective may jump. "
         "Trainable: t."
     )
-    assert refused("grad", *words) == expected
-    assert refused("train", *words, "--log", "run.jsonl") == expected
+    for sampled in ([], SAMPLED):
+        assert refused("grad", *words, *sampled) == expected
+        assert refused("train", *words, "--log", "run.jsonl", *sampled) == expected
 
 
 def test_memory_that_is_not_there(refused, monkeypatch):

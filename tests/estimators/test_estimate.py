@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
+import qdiff as qd
 from qdiff.errors import QdiffError
 from qdiff.estimators.estimate import Estimate, with_error
 
@@ -62,6 +63,38 @@ def test_text() -> None:
     assert repr(estimate()) == str(estimate()) == "0.6449 ± 0.0031 (10000 shots, seed 7)"
     arrays = estimate(np.array([1.0, -0.5]), np.array([0.1, 0.02]), bias_bound=1e-4)
     assert str(arrays) == "[1.00 ± 0.10, -0.500 ± 0.020] (10000 shots, seed 7, bias at most 0.0001)"
+
+
+def test_a_precision_that_was_not_reached() -> None:
+    assert estimate().reached
+    short = estimate(reached=False, note="precision 0.001 was not reached: about 96000 shots would do")
+    assert str(short) == (
+        "0.6449 ± 0.0031 (10000 shots, seed 7, precision 0.001 was not reached: about 96000 shots would do)"
+    )
+    assert short.interval_trusted  # of what was reached
+
+
+def test_what_is_known_besides() -> None:
+    """Nothing, of an estimate that was put together by hand."""
+    plain = estimate()
+    assert (plain.covariance, plain.contributions, plain.course, plain.learned) == (None, (), (), None)
+
+
+@pytest.mark.parametrize("name", ["stratified", "trajectory", "insertion"])
+def test_covariance_and_course_of_derivatives(name: str) -> None:
+    program = qd.parse("qubit: q, r para: t, u Ry(t)[q]; Rx(u)[r]; while M[q] = 1 do Ry(t)[q]; Rx(u)[r] od")
+    f = qd.expectation(program, "Z[r] + 0.5*Y[r]")
+    once = f.estimate_grad([1.0, 0.4], shots=3000, seed=1, estimator=name)
+    np.testing.assert_allclose(np.diag(once.covariance), np.asarray(once.stderr) ** 2, rtol=1e-12)
+    assert np.array_equal(once.covariance, once.covariance.T)
+    [(shots, value, stderr)] = once.course
+    assert shots == 3000
+    assert np.array_equal(value, once.value)
+    assert np.array_equal(stderr, once.stderr)
+    rounds = f.estimate_grad([1.0, 0.4], precision=1e-9, max_shots=12_000, seed=1, estimator=name)
+    assert [n for n, _, _ in rounds.course] == [2000, 10_000, 12_000]
+    assert np.array_equal(rounds.course[-1][1], rounds.value)
+    assert not rounds.reached
 
 
 @pytest.mark.parametrize(

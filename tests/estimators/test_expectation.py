@@ -1,10 +1,12 @@
-"""Expectation values from shots: unbiased, calibrated, and honest about what they cannot know."""
+"""Expectation values from shots: unbiased, calibrated, within budgets, and honest about what is not known."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,18 @@ from reference.interpreter import value as exact_value
 from scipy.stats import chi2
 
 from qdiff.errors import BackendError, EvaluationError, QdiffError
-from qdiff.estimators.expectation import estimate_expectation
+from qdiff.estimators import value_runs
+from qdiff.estimators.budgets import FIRST, Budget
+from qdiff.estimators.estimate import Estimate
+from qdiff.estimators.expectation import estimate_expectation, estimate_values
+from qdiff.estimators.problem import Problem
 from qdiff.lang.observable import P0, P1, Observable, Term, X, Y, Z, constant, count
 from qdiff.lang.observable_input import observable
 from qdiff.lang.parameters import resolve
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.sim.machine.backend import TrajectoryBackend
+from qdiff.sim.merged.backend import MergedBackend
 from qdiff.sim.protocol import Capabilities, Job, Outcomes, Prepared, Readout
 from qdiff.sim.seeds import derived_seed
 
@@ -37,7 +44,7 @@ class Recorded:
     """Hands out prepared outcomes, one for each job, and keeps the jobs."""
 
     name = "recorded"
-    capabilities = TrajectoryBackend.capabilities
+    capabilities = replace(TrajectoryBackend.capabilities, inputs_by_shot=False)
 
     def __init__(self, *outcomes: Outcomes) -> None:
         self.outcomes = list(outcomes)
@@ -217,7 +224,7 @@ def test_too_few_shots() -> None:
         QdiffError, match=r"One shot is too few for a standard error\. Use at least 2 shots\."
     ):
         estimate_expectation(Recorded(), PROGRAM, Z("q"), PARAMS, 1, seed=1)
-    with pytest.raises(QdiffError, match="The number of shots must be a positive integer, got 0"):
+    with pytest.raises(QdiffError, match=r"shots must be a positive integer, got 0\."):
         estimate_expectation(Recorded(), PROGRAM, Z("q"), PARAMS, 0, seed=1)
 
 
@@ -228,6 +235,195 @@ def test_seeds() -> None:
     assert (again.value, again.stderr) == (drawn.value, drawn.stderr)
     with pytest.raises(QdiffError, match="The seed must be an integer from 0"):
         estimate_expectation(backend, PROGRAM, OBSERVABLE, PARAMS, 50, seed=-1)
+
+
+# --- Batches of shots ----------------------------------------------------------------------------
+
+
+def values(*measured: Observable, shots: int | None = None, seed: int = 1, **options: Any) -> Estimate:
+    """Of the program above, on the sampler or on `backend`, in one round or within a budget."""
+    budgets = {name: options.pop(name) for name in ("precision", "max_shots", "seconds") if name in options}
+    backend = options.pop("backend", None) or TrajectoryBackend()
+    problem = Problem(backend, PROGRAM, measured, PARAMS, (), backend_name="trajectory", **options)
+    shape = (len(measured),) if len(measured) > 1 else ()
+    return estimate_values(problem, Budget(shots, **budgets), seed, shape)
+
+
+@pytest.mark.parametrize("batch", [1, 7, 100])
+def test_batches_add_up(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However shots are cut, each is run once: the same numbers to rounding."""
+    whole = values(OBSERVABLE, X("q"), shots=150)
+    monkeypatch.setattr(value_runs, "BATCH", batch)
+    parts = values(OBSERVABLE, X("q"), shots=150)
+    np.testing.assert_allclose(parts.value, whole.value, rtol=1e-12)
+    np.testing.assert_allclose(parts.covariance, whole.covariance, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(parts.degrees, whole.degrees, rtol=1e-9)
+    assert (parts.shots, parts.reason) == (150, whole.reason)
+
+
+def test_workers_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(value_runs, "BATCH", 64)
+    alone = values(OBSERVABLE, X("q"), shots=500)
+    for workers in (1, 3):
+        with ThreadPoolExecutor(workers) as executor:
+            found = values(OBSERVABLE, X("q"), shots=500, executor=executor)
+        assert np.array_equal(found.value, alone.value)
+        assert np.array_equal(found.covariance, alone.covariance)
+
+
+def test_workers_need_a_backend_with_a_name() -> None:
+    with ThreadPoolExecutor(1) as executor:
+        problem = Problem(TrajectoryBackend(), PROGRAM, (Z("q"),), PARAMS, (), executor=executor)
+        with pytest.raises(
+            QdiffError, match=r"^Workers of an executor rebuild everything from text and numbers"
+        ):
+            estimate_values(problem, Budget(100), 1, ())
+
+
+def test_backends_that_sum_up_shots_run_them_at_once() -> None:
+    backend = Recorded(rows([[0], [1]], counts=[200_000, 100_000]))
+    found = values(Z("q"), shots=300_000, backend=backend)
+    assert [job.shots for job in backend.jobs] == [300_000]
+    assert (found.value, found.shots) == (pytest.approx(1 / 3), 300_000)
+
+
+# --- Budgets -------------------------------------------------------------------------------------
+
+
+def test_a_precision_is_reached_in_rounds() -> None:
+    found = values(OBSERVABLE, precision=0.01)
+    assert found.reached
+    assert 0.008 < found.stderr <= 0.01
+    shots, errors = [n for n, _, _ in found.course], [stderr[0] for _, _, stderr in found.course]
+    assert (shots[0], shots[-1], errors[-1]) == (FIRST, found.shots, found.stderr)
+    assert errors == sorted(errors, reverse=True)
+    assert abs(found.value - exact_value(PROGRAM, OBSERVABLE, PARAMS)) < 4 * found.stderr
+    assert found.interval_trusted
+    assert found.covariance == pytest.approx(found.stderr**2)
+
+
+def test_means_of_several_rounds_are_unbiased_and_calibrated() -> None:
+    """Groups of different spread in rounds of different size, as one of all shots."""
+    truth = exact_value(PROGRAM, OBSERVABLE, PARAMS)
+    found = [values(OBSERVABLE, precision=1e-9, max_shots=7000, seed=seed) for seed in range(60)]
+    errors = np.array([(e.value - truth) / e.stderr for e in found])
+    assert [n for n, _, _ in found[0].course] == [2000, 7000]
+    assert abs(errors.mean()) < 4 / math.sqrt(60)
+    assert 1e-4 < chi2.sf(float((errors**2).sum()), 60) < 1 - 1e-4
+
+
+def test_a_precision_out_of_reach() -> None:
+    found = values(OBSERVABLE, precision=1e-4, max_shots=3000)
+    assert (found.reached, found.shots) == (False, 3000)
+    assert found.note.startswith("precision 0.0001 was not reached: the largest standard error is 0.")
+    needed = int(found.note.split("about ")[1].split()[0])
+    assert needed == pytest.approx(3000 * (found.stderr / 1e-4) ** 2, rel=0.06)
+
+
+def test_seconds() -> None:
+    found = values(OBSERVABLE, seconds=0.05, max_shots=10_000)
+    assert FIRST <= found.shots <= 10_000
+    assert found.reached
+
+
+def test_precision_of_merged_shots() -> None:
+    found = values(Z("r"), precision=1e-5, max_shots=10**12, backend=MergedBackend())
+    assert found.reached
+    assert found.shots > 10**9
+    assert abs(found.value - exact_value(PROGRAM, Z("r"), PARAMS)) < 5 * found.stderr
+
+
+def test_trust_is_judged_by_all_rounds() -> None:
+    """Nine of 10⁴ shots differ: enough of all, too few of the last round alone (n p (1-p) ≥ 9)."""
+    first, last = (
+        Recorded(rows([[0], [1]], counts=[2000 - ones, ones]), rows([[0], [1]], counts=[3000 - more, more]))
+        for ones, more in ((6, 5), (4, 4))
+    )
+    for backend, trusted in ((first, True), (last, False)):
+        taken = iter(backend.outcomes)
+        backend.run = lambda jobs, taken=taken: [next(taken)]  # type: ignore[method-assign]
+        found = values(P1("q"), precision=1e-9, max_shots=5000, backend=backend)
+        assert [n for n, _, _ in found.course] == [2000, 5000]
+        assert found.interval_trusted is trusted
+        if not trusted:
+            assert found.reason.startswith("the shots are too few or too alike: an outcome that none of them")
+            assert "could move the value by 0.0006, more than the standard error 0.00057" in found.reason
+
+
+def test_a_constant_needs_no_precision() -> None:
+    found = values(constant(0), precision=1e-6)
+    assert (found.value, found.stderr, found.shots, found.reason) == (0, 0, FIRST, "")
+
+
+def test_runs_that_are_all_alike_may_have_missed_something() -> None:
+    """The rule of three decides how many there must be."""
+    program = parse("qubit: q\nX[q]")
+    problem = Problem(TrajectoryBackend(), program, (P1("q"),), {}, ())
+    found = estimate_values(problem, Budget(precision=1e-4), 1, ())
+    assert (found.value, found.stderr) == (1, 0)
+    assert found.shots == 30_000
+    assert found.reason.startswith("all shots gave the same number")
+
+
+# --- Several observables -------------------------------------------------------------------------
+
+
+def test_several_observables_share_their_shots() -> None:
+    """The same runs as for one, where one run reads all terms; their covariance is that of the shots."""
+    found = values(Z("q") * Z("r"), P1("r") - 0.5, count("c"), shots=400)
+    each = [values(o, shots=400) for o in (Z("q") * Z("r"), P1("r") - 0.5, count("c"))]
+    assert found.shots == 400
+    np.testing.assert_array_equal(found.value, [e.value for e in each])
+    np.testing.assert_allclose(found.stderr, [e.stderr for e in each], rtol=1e-12)
+    [outcomes] = TrajectoryBackend().run(
+        [Job(TrajectoryBackend().prepare(PROGRAM, Readout(("q", "r"))), PARAMS, 400, derived_seed(1, 0))]
+    )
+    q, r = outcomes.bits.T
+    alive = outcomes.finished
+    shown = np.stack([alive * (1.0 - 2 * (q ^ r)), alive * (r - 0.5), alive * outcomes.counters[:, 0]])
+    np.testing.assert_allclose(found.value, shown.mean(axis=1), atol=1e-12)
+    np.testing.assert_allclose(found.covariance, np.cov(shown) / 400, atol=1e-15)
+    np.testing.assert_allclose(np.diag(found.covariance), np.asarray(found.stderr) ** 2)
+
+
+def test_terms_that_cannot_be_read_together_have_shots_of_their_own() -> None:
+    backend = Recorded(rows([[0, 0], [1, 1]] * 30), rows([[1], [0], [1]] * 20))
+    found = values(Z("q") + Z("r"), X("q"), Z("q") + X("q"), shots=120, backend=backend)
+    assert [(job.prepared.readout.bases, job.shots) for job in backend.jobs] == [("ZZ", 72), ("X", 48)]
+    np.testing.assert_allclose(found.value, [0, -1 / 3, -1 / 3])
+    of_z, of_x = np.var([1, -1] * 30, ddof=1) / 60, np.var([-1, 1, -1] * 20, ddof=1) / 60
+    expected = [[4 * of_z, 0, 2 * of_z], [0, of_x, of_x], [2 * of_z, of_x, of_z + of_x]]
+    np.testing.assert_allclose(found.covariance, expected, atol=1e-15)
+
+
+def test_covariance_of_several_is_calibrated() -> None:
+    measured = Z("r") - 0.8 * Y("r") * Z("q"), X("q") + 0.5 * Z("r"), count("c")
+    truth = np.array([exact_value(PROGRAM, o, PARAMS) for o in measured])
+    found = [values(*measured, shots=600, seed=seed) for seed in range(150)]
+    off = np.array([e.value for e in found]) - truth
+    claimed = np.mean([e.covariance for e in found], axis=0)
+    distance = np.einsum("ri,ij,rj->r", off, np.linalg.inv(claimed), off)
+    assert 1e-4 < chi2.sf(float(distance.sum()), 3 * 150) < 1 - 1e-4
+    correlated = (off[:, 0] * off[:, 1]).mean() / claimed[0, 1]
+    assert 0.4 < correlated < 1.6
+
+
+def test_which_of_several_is_doubtful() -> None:
+    backend = Recorded(rows([[0, 0], [1, 0]] * 50))
+    found = values(Z("r"), Z("q"), P1("q"), shots=100, backend=backend)
+    assert found.reason == (
+        "value[1] and 1 more: all shots gave the same number: an outcome that none of them showed could move "
+        "the value by 0.06, more than the standard error 0"
+    )
+
+
+def test_too_few_shots_for_several() -> None:
+    with pytest.raises(QdiffError) as caught:
+        values(X("q"), Y("q"), shots=3)
+    assert str(caught.value) == (
+        "3 shots are too few: the 2 observables are read in 2 groups of terms, each measured on its own at "
+        "least 2 times. Use at least 4 shots."
+    )
 
 
 # --- What the shots cannot tell ------------------------------------------------------------------

@@ -72,9 +72,9 @@ def test_draws_have_the_law(name: str) -> None:
     assert p_value(other, drawn, cut) < 1e-9  # the test sees another law
 
 
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize("name", [name for name in LAWS if name != "mixture"])
 def test_draws_invert_the_tail(name: str) -> None:
-    """K = max{k : P(K ≥ k) ≥ w}, listed or found by bisection."""
+    """K = max{k : P(K ≥ k) ≥ w}, listed or searched for; a mixture draws from its two laws."""
     law = LAWS[name]
     for cut in (1, 5, LISTED - 1, LISTED, 10**9, LARGEST_CUT):
         uniform = np.array([0.0, 0.3, 0.7, 0.9, 0.999, 1 - 2**-53])

@@ -10,7 +10,7 @@ import pytest
 
 from qdiff.errors import QdiffError, QdiffSyntaxError
 from qdiff.lang import formats
-from qdiff.lang.formats import GROUP, Registry, readers, writers
+from qdiff.lang.formats import GROUP, Registry, drawers, readers, writers
 from qdiff.lang.load import load
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
@@ -142,6 +142,19 @@ def test_the_built_in_entries() -> None:
     assert ".qprog" in readers.names()
     program = parse("qubit: q skip")
     assert writers.find("text")(program) == str(program)
+
+
+def test_drawers_have_names_of_their_own() -> None:
+    assert callable(drawers.find("plot:estimate"))
+    for registry, name in ((writers, "plot:estimate"), (drawers, "estimate"), (readers, "plot:estimate")):
+        with pytest.raises(QdiffError) as caught:
+            registry.register(name, str)
+        assert str(caught.value) == f"`{name}` cannot be the name of a {registry.kind}."
+    with pytest.raises(QdiffError) as caught:
+        drawers.find("plot:estimates")
+    assert str(caught.value) == (
+        "There is no drawer `plot:estimates`. Known: plot:estimate. Did you mean `plot:estimate`?"
+    )
 
 
 def entry(name: str, value: str) -> EntryPoint:

@@ -6,6 +6,7 @@ import errno
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 
 import qdiff.errors
 from qdiff.errors import ParameterError, QdiffError
+from qdiff.estimators.estimate import with_error
 from qdiff.lang.expr import Parameter, number
 from qdiff.lang.tree import Flip, Gate, If, Program, Register, Skip
 from qdiff.plot import plot_curve, plot_run, plot_surface
@@ -67,6 +69,26 @@ def test_the_value_against_the_steps(trained):
     assert [text.get_text() for text in ax.texts] == [f"{trained.value:.6g}"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("step", "⟨Z[q]⟩")
     assert all(float(tick).is_integer() for tick in ax.get_xticks())
+
+
+def test_errors_are_a_band(trained):
+    (ax,) = plot_run(trained).axes
+    assert not ax.collections
+    assert ax.get_legend() is None
+    stderr = np.linspace(0, 0.1, 21)
+    stderr[5] = math.inf
+    history = replace(trained.history, value_stderr=stderr)
+    (ax,) = plot_run(replace(trained, history=history)).axes
+    (band,) = ax.collections
+    corners = np.concatenate([path.vertices for path in band.get_paths()])
+    for step, (value, error) in enumerate(zip(history.value, stderr, strict=True)):
+        heights = corners[corners[:, 0] == step][:, 1]
+        if step == 5:
+            assert not len(heights)
+        else:
+            assert (heights.min(), heights.max()) == pytest.approx((value - 2 * error, value + 2 * error))
+    assert [text.get_text() for text in ax.texts] == [with_error(trained.value, 0.1)]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["± 2 standard errors"]
 
 
 def test_a_result_plots_itself(trained, tmp_path):

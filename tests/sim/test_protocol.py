@@ -29,6 +29,7 @@ from qdiff.sim.seeds import checked_seed, checked_shots, derived_seed
 
 PROGRAM = parse("qubit: q\npara: t, s\ncount: c\nRy(t + s)[q]; c := M[q]")
 PREPARED = Prepared("toy", PROGRAM, Readout())
+NO_INPUT = "Integer input `c` must be a signed 64-bit integer"
 
 
 def outcomes(**changes: Any) -> Outcomes:
@@ -102,6 +103,34 @@ def test_job_copies_what_it_is_given() -> None:
     assert job.params["t"] == 1.0
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int32, np.int64, np.uint64, ">i4"])
+def test_inputs_for_each_shot(kind: Any) -> None:
+    given = np.array([3, 0, 1, 127], dtype=kind)
+    job = Job(PREPARED, {"t": 1.0, "s": 2.0}, 4, 3, inputs={"c": given})
+    held = job.inputs["c"]
+    given[0] = 5
+    assert isinstance(held, np.ndarray)
+    assert (held.dtype, held.tolist()) == (np.int64, [3, 0, 1, 127])
+    with pytest.raises(ValueError, match="read-only"):
+        held[0] = 5
+    assert job.inputs_by_shot == ("c",)
+
+
+def test_one_input_for_all_shots() -> None:
+    for value in (np.array(4), np.uint64(4), 4):  # what has no axis is one number
+        job = Job(PREPARED, {"t": 1.0, "s": 2.0}, 4, 3, inputs={"c": value})  # type: ignore[dict-item]
+        assert job.inputs == {"c": 4}
+        assert type(job.inputs["c"]) is int
+        assert job.inputs_by_shot == ()
+
+
+def test_inputs_of_a_slice_lie_apart_from_it() -> None:
+    backwards = np.arange(8)[::-2]
+    held = Job(PREPARED, {"t": 1.0, "s": 2.0}, 4, 3, inputs={"c": backwards}).inputs["c"]
+    assert isinstance(held, np.ndarray)
+    assert held.tolist() == [7, 5, 3, 1]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -112,8 +141,25 @@ def test_job_copies_what_it_is_given() -> None:
         ({"first": -1}, "The index of the first shot must be an integer from 0 to 2^64 - 1, got -1."),
         ({"first": 0.5}, "The index of the first shot must be an integer from 0 to 2^64 - 1, got 0.5."),
         ({"inputs": {"k": 1}}, "Integer inputs are start values of counters; no counter: k."),
-        ({"inputs": {"c": 2**63}}, f"Integer input `c` must be a signed 64-bit integer, got {2**63}."),
-        ({"inputs": {"c": 1.0}}, "Integer input `c` must be a signed 64-bit integer, got 1.0."),
+        ({"inputs": {"c": 2**63}}, f"{NO_INPUT}, or an array with one for each shot, got {2**63}."),
+        ({"inputs": {"c": 1.0}}, f"{NO_INPUT}, or an array with one for each shot, got 1.0."),
+        ({"inputs": {"c": [1, 2]}}, f"{NO_INPUT}, or an array with one for each shot, got [1, 2]."),
+        ({"inputs": {"c": np.ones(5)}}, f"{NO_INPUT} for each shot, got an array of float64."),
+        ({"inputs": {"c": np.ones(5, bool)}}, f"{NO_INPUT} for each shot, got an array of bool."),
+        ({"inputs": {"c": np.array([2**70] * 5)}}, f"{NO_INPUT} for each shot, got an array of object."),
+        (
+            {"inputs": {"c": np.array([0, 1, 2**63, 3, 4], np.uint64)}},
+            f"{NO_INPUT} for each shot, got {2**63}.",
+        ),
+        (
+            {"inputs": {"c": np.arange(4)}},
+            "Integer input `c` must have one value for each shot, shape (5,); got an array of shape (4,).",
+        ),
+        (
+            {"inputs": {"c": np.zeros((5, 1), int)}},
+            "Integer input `c` must have one value for each shot, shape (5,); got an array of shape (5, 1).",
+        ),
+        ({"inputs": {"k": np.arange(5)}}, "Integer inputs are start values of counters; no counter: k."),
     ],
 )
 def test_jobs_that_are_refused(changes: dict[str, Any], message: str) -> None:

@@ -27,9 +27,9 @@ SWEEPS = 64  # of a trap, after which what is still visited is visited for ever
 
 
 def analyze(
-    engine: HybridEngine, parameters: Parameters, observable: Observable, wrt: Sequence[str]
+    engine: HybridEngine, parameters: Parameters, observable: Observable, wrt: Sequence[str], bounded: bool
 ) -> Analysis:
-    """Solve once more with all counts and return what they say."""
+    """Solve once more with all counts and return what they say; errors are bounded if asked for."""
     work = Work(states=4, columns=2)
     missing = ""
     try:
@@ -40,7 +40,8 @@ def analyze(
     graph = solution.graph
     found = _for_ever(engine, solution, count(graph, solution.maps, solution.masses()))
     never = float(solution.lost[0] + solution.mass(solution.endless)[0])
-    bounds = _bounds(engine, solution, observable)
+    unknown = ErrorBounds(math.inf, dict.fromkeys(wrt, math.inf), "not asked for")
+    bounds = _bounds(engine, solution, observable) if bounded else unknown
     loops = tuple(
         LoopVisits(loop.pos, found.marks.get(2 * i, 0.0), found.marks.get(2 * i + 1, 0.0))
         for i, loop in enumerate(engine.flow.loops)

@@ -180,11 +180,13 @@ class HybridEngine:
                 found[solution.graph.stores[vertex][: self.flow.own]] = Mixture(matrix=matrix)
         return found
 
-    def analyze(self, parameters: Parameters, observable: Observable, wrt: Sequence[str]) -> Analysis:
+    def analyze(
+        self, parameters: Parameters, observable: Observable, wrt: Sequence[str], bounds: bool = True
+    ) -> Analysis:
         """Return what is known of the program and of the accuracy of value and derivatives."""
         from qdiff.sim.hybrid.analysis import analyze
 
-        return analyze(self, parameters, observable, tuple(wrt))
+        return analyze(self, parameters, observable, tuple(wrt), bounds)
 
     def occurrences_to_come(self, parameters: Parameters, wrt: str) -> OccurrenceBounds:
         """Return bounds of how often a parameter is met, and is still met after it was."""

@@ -27,8 +27,8 @@ from qdiff.sim.pure.plan import KIND
 
 WITHOUT_SCORE = (
     "the choice is certain here, but the derivative of its probability by `{name}` is not 0: such a choice "
-    'has no score. Use replacement rules (qd.differentiate(program, "{name}")) or exact derivatives '
-    "(qd.expectation(...).grad)."
+    'has no score. Use estimator "stratified", replacement rules (qd.differentiate(program, "{name}")), or '
+    "exact derivatives (qd.expectation(...).grad)."
 )
 
 

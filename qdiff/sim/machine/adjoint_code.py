@@ -26,6 +26,7 @@ from qdiff.lang.expr import Expr
 from qdiff.lang.observable_terms import Counters
 from qdiff.sim.expressions import Derivatives
 from qdiff.sim.machine import code as c
+from qdiff.sim.machine.adjoint_events import Events, events_of
 from qdiff.sim.machine.bytecode import compile_expressions
 from qdiff.sim.pure.plan import KIND
 
@@ -69,7 +70,7 @@ class GradientPlan:
     Attributes:
         plan: the lowered program, the derivatives behind its expressions.
         wrt: the parameters.
-        sites: see `Sites`.
+        sites: see `Sites`. events: see `adjoint_events`.
         slopes: for each expression, (position in wrt, expression) of its derivatives that are not literally
             0.
         generators: how many numbers the table of generators holds.
@@ -81,6 +82,7 @@ class GradientPlan:
     plan: c.Lowered
     wrt: tuple[str, ...]
     sites: Sites
+    events: Events
     slopes: dict[int, list[tuple[int, int]]]
     generators: int
     transposed: c.Ints
@@ -116,7 +118,9 @@ def differentiated(plan: c.Lowered, wrt: Sequence[str]) -> GradientPlan:
     matrices = extended.code.ops[extended.code.ops[:, c.LIVE] >= 0, c.NUMBERS]
     logged = 4 * int(matrices.max(initial=0)) + len(wrt) + LEAST_LOGGED
     transposed = _transposed(extended)
-    return GradientPlan(extended, tuple(wrt), sites, slopes, generators, transposed, rows, logged)
+    return GradientPlan(
+        extended, tuple(wrt), sites, events_of(extended), slopes, generators, transposed, rows, logged
+    )
 
 
 def _extended(plan: c.Lowered, expressions: Sequence[Expr]) -> c.Lowered:

@@ -32,6 +32,7 @@ from qdiff.sim.machine.adjoint_binding import (
     put_live_generator,
 )
 from qdiff.sim.machine.adjoint_code import GENERATOR, GradientPlan
+from qdiff.sim.machine.adjoint_events import of_thread, room_for, written
 from qdiff.sim.machine.adjoint_sweep import sweep
 from qdiff.sim.machine.backend import expected
 from qdiff.sim.machine.fusion import LISTED_QUBITS
@@ -55,12 +56,15 @@ FEWEST_ENTRIES_OF_FLOATS = 64
 
 
 class Found(NamedTuple):
-    """One row for each shot; see `protocol.Gradients`."""
+    """One row for each shot; see `protocol.Gradients`. The sums over events, `surprises`, have one column for
+    each, of which `met` are not all 0."""
 
     status: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
     values: c.Floats
     slopes: c.Floats
     scores: c.Floats
+    surprises: c.Floats
+    met: c.Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +94,14 @@ def differentiate(
             the shot with the least index.
     """
     shots, observables = request.shots, len(request.plan.readout.expectations)
+    events = gradient.events
     found = Found(
         status=np.zeros(shots, dtype=np.uint8),
         values=np.zeros((shots, observables)),
         slopes=np.zeros((shots, observables, len(gradient.wrt))),
         scores=np.zeros((shots, len(gradient.wrt))),
+        surprises=room_for(events, shots),
+        met=np.zeros(len(events.sums), dtype=np.int64),
     )
     fitting = log or Log.fitting(request.plan.qubits)
 
@@ -146,6 +153,7 @@ class Sweeper(Worker):
                 kraus=slopes.kraus.copy(),
             )
         self.trail = trail(gradient, self.tree, log.entries)
+        self.events = of_thread(gradient.events, found.surprises)
         tables = self.plan.code, self.bound, self.tree, gradient.sites, self.slopes, self.trail, self.work.psi
         self.sweep = address_of(sweep, *tables)
         self.parts = addresses_of(self.plan, derivatives=True)
@@ -163,6 +171,8 @@ class Sweeper(Worker):
             scores=self.found.scores[start:end],
             rests=np.zeros((shots, len(self.gradient.rows), names)),
         )
+        starts = self.starts(start, end)
+        self.events.origin[0] = start
         work.context[:] = 0
         marks[t.TARGET] = marks[t.CLOSING] = -1
         while not self.stopped.is_set():
@@ -176,7 +186,8 @@ class Sweeper(Worker):
                 self.gradient.sites,
                 self.slopes,
                 self.trail,
-                self.start,
+                self.events,
+                starts,
                 self.plan.entry,
                 np.uint64(request.seed),
                 np.uint64((request.first + start) % 2**64),
@@ -201,7 +212,10 @@ class Sweeper(Worker):
 
     def collect(self, rows: a.Rows, start: int, end: int) -> None:
         """Write values and slopes of finished rows."""
-        rows.scores[rows.status == k.CUT] = 0.0
+        cut = np.flatnonzero(rows.status == k.CUT)
+        rows.scores[cut] = 0.0
+        self.found.surprises[:, start + cut] = 0.0
+        self.found.met[written(self.events)] = 1
         values = expected(self.plan, rows.counters, rows.status, rows.expectations)
         slopes = values[:, :, None] * rows.scores[:, None, :]
         column = {name: i for i, name in enumerate(self.plan.program.counters)}

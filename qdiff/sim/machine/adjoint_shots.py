@@ -8,7 +8,8 @@ sweep. Per op the generators of all parameters are contracted with one matrix Σ
 visits: the cost of a sweep does not grow with the number of parameters. Inside the tree a result belongs to
 the state and is found once.
 
-Scores of flips do not touch the state; they are added while the shot runs.
+Scores of flips do not touch the state; they are added while the shot runs, and so are the sums over random
+events (`adjoint_events`).
 
 The log holds a fixed number of entries. Where it is full, the loop stops (`FULL`), so that its caller keeps
 where the window began; a sweep that is through with the last window stops (`EARLIER`), and the caller runs
@@ -25,6 +26,7 @@ from qdiff.sim.machine import matrices, states
 from qdiff.sim.machine.adjoint_apart import call_sweep
 from qdiff.sim.machine.adjoint_binding import Slopes
 from qdiff.sim.machine.adjoint_code import GENERATOR, PAIRS, PAIRS_END, Sites
+from qdiff.sim.machine.adjoint_events import Events, begin_run, tell, tell_flip
 from qdiff.sim.machine.adjoint_trail import (
     BEFORE,
     CLOSING,
@@ -176,6 +178,7 @@ def follow(
     sites: Sites,
     slopes: Slopes,
     trail: Trail,
+    surprises: Events,
     start: Ints,
     origin: int,
     seed: np.uint64,
@@ -188,8 +191,8 @@ def follow(
     """Run shots and sweep back over each, and say why it stopped.
 
     Args:
-        sites, slopes, trail: see `adjoint_code`, `adjoint_binding`, `adjoint_trail`. sweep: its address.
-            The others are those of `shots.run`.
+        sites, slopes, trail, surprises: see `adjoint_code`, `adjoint_binding`, `adjoint_trail`,
+            `adjoint_events`. sweep: its address. The others are those of `shots.run`.
     """
     context, store, psi, outcomes = work.context, work.store, work.psi, work.outcomes
     words, marks = work.words, trail.marks
@@ -210,6 +213,7 @@ def follow(
     names, room, needed, fine = scores.shape[1], entries.shape[0], marks[NEEDED], marks[FINE]
     heavy = dimension >> 4
     root = 0 if nodes.shape[0] else -1
+    several = start.shape[0] > 1
     row, budget = context[ROW], context[BUDGET]
     pc, node, steps = context[PC], context[NODE], context[STEPS]
     draws, block = context[DRAWS], context[DRAWN]
@@ -219,10 +223,12 @@ def follow(
     reason = FINISHED
     while row < status.size:
         if not running:
+            begin = row if several else 0
             for i in range(counters):
-                store[i] = start[i]
+                store[i] = start[begin, i]
             pc, node, steps, draws, block, running = origin, root, 0, 0, 0, 1
             left, logged, used, made, marks[BEFORE] = -1, 0, 0, 0, 0
+            begin_run(surprises)
             if node < 0:
                 zero(psi)
         while closing < 0:
@@ -318,6 +324,7 @@ def follow(
                             if derivs[p] != 0.0:
                                 score = derivs[p] / z if u < z else derivs[p] / (z - 1)
                                 scores[row, pairs[pair + p, 0]] += score
+                        tell_flip(surprises, pc, row, z, 1.0 if u < z else 0.0)
                     given, pc = 0, following if u < z else instructions[pc, ELSE]
                     continue
                 if not given:
@@ -356,6 +363,7 @@ def follow(
                     if child >= 0:
                         draws += 1
                         node = child
+                        tell(surprises, pc, row, cumulated, base, number, outcome)
                         if operation == MEASURE:
                             pc = targets[instructions[pc, C] + outcome]
                             continue
@@ -460,6 +468,8 @@ def follow(
                     _weigh(parts.weigh, machine, state, pc, into, at, number)
             u = float(words[draws & 3] >> np.uint64(11)) * 2.0**-53
             outcome = drawn(into, at, number, u)
+            if target < 0:
+                tell(surprises, pc, row, into, at, number, outcome)
             child = children[base + outcome] if base >= 0 else -1
             if child < 0:
                 budget -= heavy

@@ -19,7 +19,7 @@ from qdiff.errors import BackendError, ParameterError, QdiffError, ResourceError
 from qdiff.lang.tree import Program
 from qdiff.sim.machine.code import Lowered
 from qdiff.sim.protocol import Capabilities, Gradients, Job, Outcomes, Prepared, Readout
-from qdiff.sim.registry import register_backend, require
+from qdiff.sim.registry import register_backend, require, require_inputs
 from qdiff.sim.seeds import integer
 from qdiff.sim.sizes import size_text
 
@@ -63,6 +63,7 @@ class TrajectoryBackend:
         noise=True,
         expectations=True,
         tangents=True,
+        inputs_by_shot=True,
     )
     _instead = 'or backend="merged" (`--backend merged`), which counts equal outcomes, '
 
@@ -107,6 +108,7 @@ class TrajectoryBackend:
         from qdiff.sim.machine.binding import bound, real_parameters
         from qdiff.sim.machine.tables import Bound
 
+        require_inputs(self, jobs)
         known: dict[tuple[int, tuple[tuple[str, float], ...]], Bound] = {}
         outcomes = []
         for job in jobs:
@@ -122,7 +124,7 @@ class TrajectoryBackend:
         self, program: Program, observables: Sequence[Observable], wrt: Sequence[str]
     ) -> Prepared:
         """See `TangentBackend.prepare_gradient`."""
-        from qdiff.sim.machine.adjoint_code import differentiated
+        from qdiff.sim.machine.plans import gradient_plan_of
 
         unknown = [name for name in wrt if name not in program.parameters]
         if unknown:
@@ -137,12 +139,13 @@ class TrajectoryBackend:
             )
         prepared = self.prepare(program, Readout(expectations=tuple(observables)))
         assert isinstance(prepared.lowered, Lowered)
-        return replace(prepared, lowered=differentiated(prepared.lowered, wrt))
+        return replace(prepared, lowered=gradient_plan_of(prepared.lowered, tuple(wrt)))
 
     def run_gradients(self, jobs: Sequence[Job]) -> list[Gradients]:
         """See `TangentBackend.run_gradients`."""
         from qdiff.sim.machine.adjoint_code import GradientPlan
 
+        require_inputs(self, jobs)
         found = []
         for job in jobs:
             gradient = job.prepared.lowered
@@ -156,13 +159,14 @@ class TrajectoryBackend:
 
     def _gradients(self, job: Job, gradient: GradientPlan) -> Gradients:
         from qdiff.sim.machine.adjoint_binding import bound_slopes
+        from qdiff.sim.machine.adjoint_events import surprises_of
         from qdiff.sim.machine.adjoint_running import Log, differentiate
         from qdiff.sim.machine.binding import bound, real_parameters
         from qdiff.sim.machine.running import Request
         from qdiff.sim.machine.tables import ABORTED, CUT
 
         plan, names = gradient.plan, len(gradient.wrt)
-        columns = len(plan.readout.expectations) * (1 + names) + names
+        columns = len(plan.readout.expectations) * (1 + names) + names + len(gradient.events.sums)
         log = Log.fitting(plan.qubits)
         states = log.entries + log.checkpoints + len(gradient.rows) + 8
         each = (states << plan.qubits) * 16
@@ -180,7 +184,8 @@ class TrajectoryBackend:
         threads = min(self.threads, job.shots, max(1, (self.memory_limit - needed) // each))
         found = differentiate(request, gradient, bound_slopes(gradient, numbers), threads, log)
         aborted, cut = found.status == ABORTED, found.status == CUT
-        return Gradients(job.seed, found.values, found.slopes, found.scores, aborted, cut)
+        surprises = surprises_of(gradient.events, found.surprises, found.met, job.shots)
+        return Gradients(job.seed, found.values, found.slopes, found.scores, aborted, cut, surprises)
 
     def _plan(self, job: Job) -> Lowered:
         if job.prepared.backend == self.name and not isinstance(job.prepared.lowered, Lowered):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from qdiff.lang.tree import Program
+from qdiff.sim.machine.adjoint_code import GradientPlan, differentiated
 from qdiff.sim.machine.code import Lowered
 from qdiff.sim.machine.lowering import lower
 from qdiff.sim.protocol import Readout
@@ -20,6 +21,12 @@ PLANS = 8
 def plan_of(program: Program, readout: Readout) -> Lowered:
     """Return `lower(program, readout)`, made once as long as few other programs are lowered."""
     return _lowered(_Itself(program), readout)
+
+
+@lru_cache(maxsize=PLANS)
+def gradient_plan_of(plan: Lowered, wrt: tuple[str, ...]) -> GradientPlan:
+    """Return `differentiated(plan, wrt)`, made once as long as few others are asked for."""
+    return differentiated(plan, wrt)
 
 
 @dataclass(frozen=True, eq=False)

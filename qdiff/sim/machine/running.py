@@ -35,6 +35,8 @@ TREE_BYTES = 2**25
 """Room for the states of one thread's tree."""
 PIECES = 8
 """Chunks for each of several threads, so that all end at about the same time."""
+SMALL = 2**12
+"""Amplitudes of all shots together: with fewer, starting threads takes longer than running."""
 CHUNK = 2**14
 """Shots that a thread takes at a time, where there are many."""
 
@@ -44,7 +46,8 @@ class Request:
     """Shots to run.
 
     Attributes:
-        plan, bound: the program and its numbers. inputs: start values of counters by name.
+        plan, bound: the program and its numbers. inputs: start values of counters by name, one for all
+            shots or (shots,), one for each.
         shots, first: how many, and the index of the first.
         step_limit: a run that would execute more instructions is cut.
         tree_bytes: room for a tree of each thread; 0: without.
@@ -56,7 +59,7 @@ class Request:
     shots: int
     seed: int
     first: int
-    inputs: Mapping[str, int]
+    inputs: Mapping[str, int | c.Ints]
     step_limit: int
     tree_bytes: int = TREE_BYTES
     progress: bool = False
@@ -74,6 +77,8 @@ def execute(request: Request, threads: int = 1, states: int | None = None) -> k.
     """
     results = _empty(request)
     apart = min(threads, request.shots, threads if states is None else states)
+    if request.shots << request.plan.qubits < SMALL:
+        apart = 1
     if apart < threads and request.plan.qubits >= WIDE_QUBITS:
         with Team(threads) as team, _bar(request) as bar:
             worker = Worker(replace(request, tree_bytes=0), team=team)
@@ -205,10 +210,24 @@ class Worker:
             )
         self.tree = empty_tree(plan.qubits, request.tree_bytes)
         self.parts = addresses_of(plan)
-        self.start = np.zeros(len(plan.counters), dtype=np.int64)
+        self.same = np.zeros((1, len(plan.counters)), dtype=np.int64)
+        self.varying: list[tuple[int, c.Ints]] = []
         for i, name in enumerate(plan.counters):
-            self.start[i] = request.inputs.get(name, 0)
+            value = request.inputs.get(name, 0)
+            if isinstance(value, np.ndarray):
+                self.varying.append((i, value))
+            else:
+                self.same[0, i] = value
         self.work = scratch(plan)
+
+    def starts(self, start: int, end: int) -> c.Ints:
+        """The counters at the beginning of the shots of some rows: one row for all, or one for each."""
+        if not self.varying:
+            return self.same
+        starts = np.repeat(self.same, end - start, axis=0)
+        for i, values in self.varying:
+            starts[:, i] = values[start:end]
+        return starts
 
     def run(self, results: k.Results, start: int, end: int) -> None:
         """Run the shots of some rows."""
@@ -219,6 +238,7 @@ class Worker:
             results.status[start:end],
             results.expectations[start:end],
         )
+        starts = self.starts(start, end)
         work.context[:] = 0
         work.context[k.WIDE] = self.team is not None
         while not self.stopped.is_set():
@@ -229,7 +249,7 @@ class Worker:
                 self.tree,
                 work,
                 rows,
-                self.start,
+                starts,
                 self.plan.entry,
                 np.uint64(request.seed),
                 np.uint64((request.first + start) % 2**64),

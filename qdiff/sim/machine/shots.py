@@ -108,7 +108,8 @@ def run(
     """Run shots until all rows of the results are written, and say why it stopped.
 
     Args:
-        start: the counters at the beginning. origin: the first instruction.
+        start: (1, counters) the counters at the beginning, or (rows, counters), those of each shot.
+        origin: the first instruction.
         first: the index of the shot of row 0. shots: how many there are in all, for the tree.
     """
     context, store, psi, outcomes = work.context, work.store, work.psi, work.outcomes
@@ -121,6 +122,7 @@ def run(
     machine = address_of(Tables(code, bound, work))
     heavy = dimension >> 4
     root = 0 if nodes.shape[0] else -1
+    several = start.shape[0] > 1
     row, budget = context[ROW], context[BUDGET]
     pc, node, steps = context[PC], context[NODE], context[STEPS]
     draws, block = context[DRAWS], context[DRAWN]
@@ -128,8 +130,9 @@ def run(
     reason = FINISHED
     while row < results.status.size:
         if not running:
+            begin = row if several else 0
             for i in range(counters):
-                store[i] = start[i]
+                store[i] = start[begin, i]
             pc, node, steps, draws, block, running = origin, root, 0, 0, 0, 1
             if node < 0:
                 zero(psi)

@@ -9,8 +9,9 @@ and the number of shots; the outcomes depend on (seed, first) besides, not on th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -39,6 +40,7 @@ class MergedBackend(TrajectoryBackend):
     """
 
     name = "merged"
+    capabilities = replace(TrajectoryBackend.capabilities, inputs_by_shot=False)
     _instead = ""
 
     def _run(self, job: Job, plan: Lowered, numbers: object) -> Outcomes:
@@ -49,7 +51,8 @@ class MergedBackend(TrajectoryBackend):
         assert isinstance(numbers, Bound)
         if job.shots > MOST_SHOTS:
             raise QdiffError(f"Merged shots are counted in 64 bits: at most 2^63 - 1, got {job.shots}.")
-        frontier = Frontier(plan, numbers, job.inputs, self.step_limit, self.memory_limit)
+        inputs = cast(Mapping[str, int], job.inputs)  # `run` has refused arrays
+        frontier = Frontier(plan, numbers, inputs, self.step_limit, self.memory_limit)
         try:
             ends = shared(frontier, job.shots, job.seed, job.first)
         except TooManyStates as reason:

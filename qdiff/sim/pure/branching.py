@@ -179,7 +179,9 @@ class BranchingEngine:
         self._follow(parameters, None, (), at_end=add, kept_ends=True)
         return {store: Mixture(vectors=np.array(vectors)) for store, vectors in sorted(found.items())}
 
-    def analyze(self, parameters: Parameters, observable: Observable, wrt: Sequence[str]) -> Analysis:
+    def analyze(
+        self, parameters: Parameters, observable: Observable, wrt: Sequence[str], bounds: bool = True
+    ) -> Analysis:
         """Return what is known of the program and of the accuracy of value and derivatives."""
         found = Followed(dimension=1 << len(self.program.qubits))
         ended = 0.0

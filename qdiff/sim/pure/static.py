@@ -152,7 +152,9 @@ class PureStateEngine:
         store = line.path.store[: self.flow.own]
         return {store: Mixture(vectors=(psi[0] + 1j * psi[1])[None])}
 
-    def analyze(self, parameters: Parameters, observable: Observable, wrt: Sequence[str]) -> Analysis:
+    def analyze(
+        self, parameters: Parameters, observable: Observable, wrt: Sequence[str], bounds: bool = True
+    ) -> Analysis:
         """Return what is known of the program and of the accuracy of value and derivatives."""
         ((line, _),) = self._by_line([parameters])
         numbers = self._numbers(line, [parameters], wrt)

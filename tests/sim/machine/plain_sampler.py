@@ -66,6 +66,7 @@ class PlainSampler:
         mid_circuit_measurement=True,
         noise=True,
         expectations=True,
+        inputs_by_shot=True,
     )
 
     def __init__(self, *, step_limit: int = STEP_LIMIT) -> None:
@@ -89,7 +90,7 @@ class PlainSampler:
         machine = _Machine(job, self.step_limit)
         for row in range(job.shots):
             try:
-                machine.shot(job.first + row)
+                machine.shot(row)
                 expectations[row] = machine.expectations()
                 bits[row] = machine.readout()
             except _Aborted:
@@ -119,11 +120,12 @@ class _Machine:
         self.number = {name: i for i, name in enumerate(self.program.qubits)}
         self.constants: dict[Expr, float | int] = {}
 
-    def shot(self, index: int) -> None:
-        """Run shot `index` up to the read-out."""
+    def shot(self, row: int) -> None:
+        """Run the shot of a row up to the read-out."""
         self.state = PureState(len(self.program.qubits), self.program.record)
-        self.store = {name: self.job.inputs.get(name, 0) for name in self.program.counters}
-        self.random = np.random.Philox(key=self.job.seed, counter=index << 128)
+        starts = {name: np.broadcast_to(value, self.job.shots) for name, value in self.job.inputs.items()}
+        self.store = {name: int(starts[name][row]) if name in starts else 0 for name in self.program.counters}
+        self.random = np.random.Philox(key=self.job.seed, counter=(self.job.first + row) << 128)
         self.steps = 0
         self.block(self.program.body)
 

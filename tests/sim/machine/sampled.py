@@ -109,7 +109,7 @@ def sampled(
     seed: int = 1,
     *,
     readout: Readout | None = None,
-    inputs: Mapping[str, int] | None = None,
+    inputs: Mapping[str, int | np.ndarray] | None = None,
     first: int = 0,
     backend: TrajectoryBackend | PlainSampler | None = None,
     **options: Any,

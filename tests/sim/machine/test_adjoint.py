@@ -358,8 +358,8 @@ def test_a_certain_choice_that_changes_has_no_score(text: str, params: float, me
         found_by_machine(program, [everything(program)], {"t": params}, 5)
     assert (
         f"`{message}`: the choice is certain here, but the derivative of its probability by `t` is not 0: "
-        'such a choice has no score. Use replacement rules (qd.differentiate(program, "t")) or exact '
-        "derivatives (qd.expectation(...).grad)."
+        'such a choice has no score. Use estimator "stratified", replacement rules '
+        '(qd.differentiate(program, "t")), or exact derivatives (qd.expectation(...).grad).'
     ) in str(raised.value)
     assert "<text>:4:" in str(raised.value)
 

@@ -81,7 +81,8 @@ def test_inputs_of_a_family() -> None:
         "qubit: q\npara: t\ncount: k, j\nRy(t)[q];\n"
         "while M[q] = 1 do k := k - 1; if k = 0 then if j = 1 then X[q] else Ry(t*j)[q] fi fi; Ry(t)[q] od"
     )
-    for inputs in ({"k": 2, "j": 1}, {"k": 3, "j": -2}, {"j": 5}):
+    by_shot = {"k": np.arange(100) % 4, "j": 2 - np.arange(100) % 3}
+    for inputs in ({"k": 2, "j": 1}, {"k": 3, "j": -2}, {"j": 5}, by_shot, {**by_shot, "j": 1}):
         found, expected = (
             sampled(program, {"t": 1.3}, 100, 4, inputs=inputs, backend=backend)
             for backend in (None, PlainSampler())

@@ -1,0 +1,65 @@
+"""Hessians and their products with vectors from shots: what the calls of objectives hand to the estimator."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qdiff.errors import ResourceError
+from qdiff.estimators.budgets import Budget, spend
+from qdiff.estimators.estimate import Estimate
+from qdiff.estimators.second_order import (
+    Entry,
+    SecondOrderRounds,
+    entries_of_hessian,
+    entries_of_product,
+)
+from qdiff.lang.parameters import resolve
+from qdiff.objective.shots import problem_of, require_finite
+from qdiff.rules.registry import checked_name
+from qdiff.sim.exact import Floats
+from qdiff.sim.protocol import Backend
+
+if TYPE_CHECKING:
+    from qdiff.objective.sampled import Sampled
+
+MOST_PARAMETERS = 50
+"""Of an estimated Hessian: the covariance of its d² numbers has d⁴."""
+
+
+def estimate_second(
+    f: Sampled,
+    params: object,
+    wrt: tuple[str, ...],
+    v: Floats | None,
+    budget: Budget,
+    *,
+    seed: int | None,
+    rule: str,
+    backend: str | Backend | None,
+    executor: Executor | None,
+    assume_finite: bool,
+) -> Estimate:
+    """Estimate a Hessian, or its product with v where one is given; see `Objective.estimate_hessian`."""
+    checked_name(rule)
+    d = len(wrt)
+    entries: tuple[Entry, ...]
+    shape: tuple[int, ...]
+    if v is None:
+        if d > MOST_PARAMETERS:
+            raise ResourceError(
+                f"A Hessian by {d} parameters has {d * (d + 1) // 2} entries with runs of their own, and a "
+                f"covariance with {d**4} numbers; {MOST_PARAMETERS} parameters are the most. Name some with "
+                "wrt=, or take f.estimate_hvp(params, v)."
+            )
+        entries, shape = entries_of_hessian(wrt), (d, d)
+    else:
+        entries, shape = entries_of_product(wrt, v.tolist()), (d,)
+    values = resolve(f.program, params)
+    problem = problem_of(f, f.quantities, values, wrt, backend, executor)
+    rounds = SecondOrderRounds(problem, entries, int(np.prod(shape)), rule)
+    if not assume_finite:
+        require_finite(f, values, tuple(dict.fromkeys(name for entry in entries for name in entry.wrt)))
+    return spend(rounds, budget, seed, shape)

@@ -1,0 +1,209 @@
+"""Estimates from shots: what the calls of objectives hand to the estimators.
+
+What an estimator must know of a program besides its derivative programs is found here: proved bounds, and
+whether the expected number of occurrences is finite, without which the sum over them need not converge.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from qdiff.errors import EvaluationError, QdiffError, ResourceError
+from qdiff.estimators.budgets import Budget, spend
+from qdiff.estimators.estimate import Estimate
+from qdiff.estimators.expectation import estimate_values
+from qdiff.estimators.methods import estimator_of
+from qdiff.estimators.problem import Problem, ShiftBounds
+from qdiff.estimators.rounds import Rounds
+from qdiff.lang.parameters import resolve
+from qdiff.lang.tree import While
+from qdiff.lang.walk import statements
+from qdiff.objective.chain import Chain
+from qdiff.objective.quantities import Mean, Quantity
+from qdiff.sim.protocol import Backend
+from qdiff.sim.registry import DEFAULT, find_backend
+
+KEPT = 64
+"""Answers that are kept: the same parameters are asked for again and again."""
+
+if TYPE_CHECKING:
+    from qdiff.objective.sampled import Sampled
+
+
+def require_mean(quantity: Quantity) -> None:
+    """Refuse what no shot shows.
+
+    Raises:
+        QdiffError: a variance or a conditional expectation.
+    """
+    if not isinstance(quantity, Mean):
+        parts = " and ".join(f'qd.expectation(program, "{o}")' for o in quantity.observables)
+        raise QdiffError(
+            f"{quantity.text} is not the mean of anything that a shot shows. Estimate its parts, "
+            f"{parts}, or take the exact value."
+        )
+
+
+def problem_of(
+    f: Sampled,
+    quantities: Sequence[Quantity],
+    values: Mapping[str, float],
+    wrt: tuple[str, ...],
+    backend: str | Backend | None,
+    executor: Executor | None,
+) -> Problem:
+    """Return what is to be estimated; the observables are read with the errors of the objective."""
+    for quantity in quantities:
+        require_mean(quantity)
+
+    def bounds(observable: int, parameter: str) -> ShiftBounds:
+        from qdiff.sim.derivative_bounds import counting, derivative_bounds
+
+        [read] = quantities[observable].observables
+        return derivative_bounds(counting(f.engines), values, read, parameter)
+
+    return Problem(
+        backend=find_backend(backend),
+        program=f.program,
+        observables=tuple([quantity.observable for quantity in quantities]),
+        params=values,
+        wrt=wrt,
+        readout_errors=quantities[0].readout,
+        backend_name=(backend or DEFAULT) if backend is None or isinstance(backend, str) else None,
+        executor=executor,
+        bounds=bounds,
+    )
+
+
+def estimate_value(
+    f: Sampled,
+    params: object,
+    budget: Budget,
+    *,
+    seed: int | None,
+    backend: str | Backend | None,
+    executor: Executor | None,
+) -> Estimate:
+    """Estimate values; see `Sampled.estimate`."""
+    problem = problem_of(f, f.quantities, resolve(f.program, params), (), backend, executor)
+    return estimate_values(problem, budget, seed, f.shape)
+
+
+def estimate_gradient(
+    f: Sampled,
+    quantities: Sequence[Quantity],
+    params: object,
+    wrt: tuple[str, ...],
+    budget: Budget,
+    *,
+    seed: int | None,
+    estimator: object,
+    mu: str | None,
+    backend: str | Backend | None,
+    executor: Executor | None,
+    assume_finite: bool,
+    warm: Estimate | None,
+    shape: tuple[int, ...],
+) -> Estimate:
+    """Estimate derivatives; see `Objective.estimate_grad`."""
+    rounds = gradient_rounds(
+        f,
+        quantities,
+        params,
+        wrt,
+        estimator=estimator,
+        mu=mu,
+        backend=backend,
+        executor=executor,
+        assume_finite=assume_finite,
+    )
+    return spend(rounds, budget, seed, shape, _learned(warm, rounds.name, shape))
+
+
+def gradient_rounds(
+    f: Sampled,
+    quantities: Sequence[Quantity],
+    params: object,
+    wrt: tuple[str, ...],
+    *,
+    estimator: object,
+    mu: str | None,
+    backend: str | Backend | None,
+    executor: Executor | None,
+    assume_finite: bool,
+) -> Rounds:
+    """Return an estimator at work on derivatives, which may be infinite sums only if they converge."""
+    chosen = estimator_of(estimator, mu)
+    values = resolve(f.program, params)
+    problem = problem_of(f, quantities, values, wrt, backend, executor)
+    rounds = chosen.on(problem)
+    if not assume_finite and chosen.sums_occurrences:
+        require_finite(f, values, wrt)
+    return rounds
+
+
+def require_finite(f: Sampled, values: Mapping[str, float], wrt: Sequence[str]) -> None:
+    """Refuse derivatives whose sum over occurrences is not proved to converge.
+
+    Raises:
+        QdiffError: the expected number of occurrences is infinite, or could not be proved to be finite.
+    """
+    if any(isinstance(s, While) and s.bound is None for s in statements(f.program.body)):
+        problem = _not_finite(f.chain, tuple(values.items()), tuple(wrt))
+        if problem:
+            raise QdiffError(problem)
+
+
+@lru_cache(maxsize=KEPT)
+def _not_finite(chain: Chain, values: tuple[tuple[str, float], ...], wrt: tuple[str, ...]) -> str:
+    """Why the expected number of occurrences is not known to be finite, "" where it is."""
+    params = dict(values)
+    could_not = (
+        "Could not prove that a run executes finitely many primitives with {} on average, without which the "
+        "sum over them need not converge: {} If you know that it is finite, say assume_finite=True."
+    )
+    try:
+        found = chain.counts(params)
+        met = [name for name in wrt if found.occurrences.get(name, 0.0)]
+        for name in met:
+            if math.isinf(found.occurrences[name]):
+                return (
+                    f"The expected number of primitives with `{name}` that a run executes is infinite: a run "
+                    f"never ends with probability {found.trapped_probability:.3g}. The sum over occurrences "
+                    "does not converge; an exact gradient (f.grad) may exist."
+                )
+        if met and found.outside_probability:  # counters without end: what was left out has to be bounded
+            bounds = chain.counts(params, met).grad_error_bound
+            for name in met:
+                if math.isinf(bounds[name]):
+                    why = (
+                        f"counters take infinitely many values, and runs with probability "
+                        f"{found.outside_probability:.2g} were not followed."
+                    )
+                    return could_not.format(f"`{name}`", why)
+    except (EvaluationError, ResourceError) as error:
+        return could_not.format(" or ".join(f"`{name}`" for name in wrt), error)
+    return ""
+
+
+def _learned(warm: Estimate | None, name: str, shape: tuple[int, ...]) -> object:
+    if warm is None:
+        return None
+    if not isinstance(warm, Estimate):
+        raise QdiffError(f"warm is an earlier Estimate of the same derivatives, got {warm!r}.")
+    if warm.estimator != name:
+        raise QdiffError(
+            f'warm is an estimate by "{warm.estimator}", which taught nothing that "{name}" can use.'
+        )
+    if np.shape(warm.value) != shape:
+        raise QdiffError(
+            f"warm is an estimate of derivatives of shape {np.shape(warm.value)}, where {shape} are wanted: "
+            "it has learned nothing about these."
+        )
+    return warm.learned
