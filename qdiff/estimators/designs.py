@@ -91,11 +91,12 @@ def designed(channels: Sequence[Channel], shots: int) -> list[Design]:
         deserved = (
             shots * roots.sum(axis=1) / every if every > 0 else np.full(most, shots / len(channels) / most)
         )
-        own = deserved >= LEAST * terms
+        reached = np.arange(1, most + 1) <= channel.cut
+        own = reached & (deserved >= LEAST * terms)
         k, j = (np.flatnonzero(own) + 1).repeat(terms), np.tile(np.arange(terms), int(own.sum()))
         weights = deviations[own].ravel()
-        rest = np.where(own, 0.0, roots.sum(axis=1))
-        if not own.all() or most < channel.cut:
+        rest = np.where(reached & ~own, roots.sum(axis=1), 0.0)
+        if not own[reached].all() or most < channel.cut:
             k, j, weights = np.append(k, REST), np.append(j, DRAWN), np.append(weights, rest.sum())
         plans.append((k, np.full(len(j), DRAWN) if channel.drawn else j, weights, rest))
     least = np.concatenate([np.where(k == REST, LEAST_OF_REST, LEAST_OF_STRATUM) for k, *_ in plans])
