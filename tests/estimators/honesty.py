@@ -54,7 +54,7 @@ def errors(values: np.ndarray, claimed: np.ndarray, exact: np.ndarray) -> tuple[
 
 
 def assert_honest(
-    f: qd.Objective, x: object, *, number: int = 70, exact: np.ndarray | None = None, **options: Any
+    f: qd.Objective, x: object, *, number: int = 50, exact: np.ndarray | None = None, **options: Any
 ) -> None:
     """Assert that estimates of f.grad(x) are unbiased, and that their errors are what they say."""
     values, claimed = repeated(f, x, number, **options)

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from qdiff.lang.tree import Program
-from qdiff.sim.machine.adjoint_code import GradientPlan, differentiated
 from qdiff.sim.machine.code import Lowered
 from qdiff.sim.machine.lowering import lower
 from qdiff.sim.protocol import Readout
+
+if TYPE_CHECKING:
+    from qdiff.sim.machine.adjoint_code import GradientPlan
 
 PLANS = 8
 """Plans; one takes some MiB at most."""
@@ -25,7 +28,9 @@ def plan_of(program: Program, readout: Readout) -> Lowered:
 
 @lru_cache(maxsize=PLANS)
 def gradient_plan_of(plan: Lowered, wrt: tuple[str, ...]) -> GradientPlan:
-    """Return `differentiated(plan, wrt)`, made once as long as few others are asked for."""
+    """Return `adjoint_code.differentiated(plan, wrt)`, made once as long as few others are asked for."""
+    from qdiff.sim.machine.adjoint_code import differentiated  # it loads the compiler
+
     return differentiated(plan, wrt)
 
 
