@@ -60,7 +60,7 @@ def decay_rate(seen: Survival, together: int) -> float:
     know; the largest counts.
 
     Args:
-        together: how many occurrences may belong to one pass of a loop: so many are averaged at least.
+        together: how many occurrences may belong to one pass of a loop: as many are averaged, or a multiple.
     """
     most = float(seen.risk.max(initial=0.0))
     known = int((seen.risk >= min(ENOUGH, most)).sum()) if most else 0
@@ -70,17 +70,17 @@ def decay_rate(seen: Survival, together: int) -> float:
     on = (left - seen.falls[:known] - 0.5) / left  # half a run is added to both ways: none is certain
     spread = (1 - on) / (on * left)
     least = min(max(together, 1), known)
-    longest = max(least, known - known // 2)
-    rates = [float(np.log(on[-n:]).mean()) for n in range(least, longest + 1)]
+    longest = least * max((known - known // 2) // least, 1)
+    rates = [float(np.log(on[-n:]).mean()) for n in range(least, longest + 1, least)]
     rates.append(rates[-1] + ERRORS * math.sqrt(float(spread[-longest:].sum())) / longest)
     return min(math.exp(max(rates)), 1.0)
 
 
-def hazard_reason(parameter: str, sites: Sequence[Site], seen: Survival, hazard: float, shots: int) -> str:
+def hazard_reason(parameter: str, sites: Sequence[Site], seen: Survival, hazard: float) -> str:
     """Return why intervals are not to be trusted, "" where the law falls slower than occurrences do."""
-    last_one = shots * hazard * (1 - hazard) ** (len(sites) - 1)
-    if last_one >= ENOUGH and not any(site.looped for site in sites):
-        return ""  # there are no more occurrences than sites, and each was drawn often
+    drawn = float(seen.risk[0]) * hazard * (1 - hazard) ** (len(sites) - 1)
+    if drawn >= ENOUGH and not any(site.looped for site in sites):
+        return ""  # there are no more occurrences than sites, and the last was drawn often enough
     rate = decay_rate(seen, sum(site.looped for site in sites))
     if rate < 1 - hazard:
         return ""

@@ -12,7 +12,7 @@ Source: Fang, Ying and Wu, "Differentiable quantum programming with unbounded lo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Literal
@@ -26,7 +26,7 @@ from qdiff.estimators.groups import weight_of
 from qdiff.estimators.hazards import hazard_reason, lived, nothing_lived
 from qdiff.estimators.method import Estimator
 from qdiff.estimators.occurrence_laws import Geometric, LogPower, Mixture, OccurrenceLaw, Zipf
-from qdiff.estimators.pilot import Profile, profile_of
+from qdiff.estimators.pilot import Profile, Survival, profile_of
 from qdiff.estimators.problem import Problem
 from qdiff.estimators.replaced_runs import BLOCK, Block, Rendering, ReplacedRuns, Rows
 from qdiff.estimators.rounds import Round
@@ -154,14 +154,14 @@ class InsertionRounds:
         value, covariance, third = np.zeros(size), np.zeros((size, size)), np.zeros(size)
         squares, cut = np.zeros(size), 0
         notes: list[str] = []
-        reasons: list[str] = []
+        lives: dict[str, Survival] = {}
         contributions: list[Contribution] = []
         for c, (parameter, runs, group) in enumerate(channels):
             law = self.estimator.law()
             if (profile := profiles[c]) is not None:
                 law = Mixture(tuple(profile.roots.tolist()), law, FLOOR)
-            moments, drawn, lost, note, reason = self._run(
-                parameter, runs, group, int(main[c]), derived_seed(seed, c), law
+            moments, drawn, lost, note, seen = self._run(
+                runs, group, int(main[c]), derived_seed(seed, c), law
             )
             at = self.problem.places(parameter)
             part = moments.covariance_of_mean[0]
@@ -172,7 +172,7 @@ class InsertionRounds:
             contributions += drawn.contributions(int(main[c]), parameter, at.tolist())
             cut += lost
             notes += [note] if note else []
-            reasons += [reason] if reason else []
+            lives[parameter] = lives[parameter].joined(seen) if parameter in lives else seen
         variances = np.diag(covariance)
         with np.errstate(divide="ignore", invalid="ignore"):
             degrees = np.where(squares > 0, variances**2 / squares, np.inf)
@@ -187,7 +187,7 @@ class InsertionRounds:
             tuple(contributions),
             known,
             exact=self.problem.exact(name for name, *_ in channels),
-            reasons=tuple(dict.fromkeys(reasons)),
+            reasons=self._reasons(lives),
             notes=tuple(notes),
         )
 
@@ -209,11 +209,9 @@ class InsertionRounds:
         return profiles
 
     def _run(
-        self, parameter: str, runs: ReplacedRuns, group: int, shots: int, seed: int, law: OccurrenceLaw
-    ) -> tuple[StrataMoments, Drawn, int, str, str]:
-        """Moments of X, by occurrence too, runs that were cut, a note, and why intervals are not to be
-        trusted.
-        """
+        self, runs: ReplacedRuns, group: int, shots: int, seed: int, law: OccurrenceLaw
+    ) -> tuple[StrataMoments, Drawn, int, str, Survival]:
+        """Moments of X, by occurrence too, runs that were cut, a note, and how runs went on."""
         random = np.random.default_rng([seed, 1])
         terms = TermLaw.of(runs.sites, self.problem.params)
         under_way: deque[tuple[Ints | None, Floats | float]] = deque()
@@ -249,10 +247,16 @@ class InsertionRounds:
                 seen = seen.joined(lived(runs, rows, k))
         never = np.zeros((shots - ran, len(self.problem.observables)))
         moments += StrataMoments.of(never, *_one(len(never)))
-        reason = ""
-        if isinstance(law, Geometric):
-            reason = hazard_reason(parameter, runs.sites, seen, law.hazard, shots)
-        return moments, each, cut, note, reason
+        return moments, each, cut, note, seen
+
+    def _reasons(self, lives: Mapping[str, Survival]) -> tuple[str, ...]:
+        """Why intervals are not to be trusted: a hazard that is too large."""
+        if self.estimator.mu != "geometric":
+            return ()
+        sites = {parameter: runs.sites for parameter, runs, _ in self.channels}
+        hazard = self.estimator.hazard
+        found = [hazard_reason(name, sites[name], seen, hazard) for name, seen in lives.items()]
+        return tuple(filter(None, found))
 
 
 def _replaced(runs: ReplacedRuns, rows: Rows) -> Ints:

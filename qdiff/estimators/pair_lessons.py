@@ -13,7 +13,6 @@ guessed before by as much as a few runs say that come to both occurrences.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,39 +21,17 @@ from numpy.typing import NDArray
 
 from qdiff.estimators.background import Background
 from qdiff.estimators.pair_cells import Cells
+from qdiff.estimators.pair_pilots import (
+    AS_HITS,
+    Pilot,
+    baselines_of,
+    growth_of_weights,
+    sites_of_occurrences,
+)
 from qdiff.estimators.pair_terms import PairTerms
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-LARGEST_POWER = 4.0
-AS_HITS = 5.0
-"""A guess counts as much as so many runs that came to both occurrences."""
-
-
-@dataclass(frozen=True, eq=False)
-class Pilot:
-    """Runs with a replaced pair among the cells.
-
-    Attributes:
-        cell, way: int64 (n,). weights, values: float (n,), w, and o relative to the mean of the background.
-        sites: int64 (n, 2), of the earlier and of the later occurrence, 0 where a run did not come to it.
-    """
-
-    cell: Ints
-    way: Ints
-    weights: Floats
-    values: Floats
-    sites: Ints
-
-    @classmethod
-    def joined(cls, pilots: Sequence[Pilot]) -> Pilot:
-        """Return all runs of some pilots, which may be none."""
-        nothing = np.zeros(0, dtype=np.int64)
-        start = cls(nothing, nothing, np.zeros(0), np.zeros(0), nothing.reshape(0, 2))
-        each = [(p.cell, p.way, p.weights, p.values, p.sites) for p in (start, *pilots)]
-        cell, way, weights, values, sites = (np.concatenate(column) for column in zip(*each, strict=True))
-        return cls(cell, way, weights, values, sites)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,14 +81,14 @@ def lesson_of(cells: Cells, terms: PairTerms, most: int, background: Background,
         pilot: `Pilot.joined([])` before any run.
     """
     at, times = cells.later - 1, cells.times[:, None]
-    where = _where(cells, terms, most, pilot)
+    where = sites_of_occurrences(cells, terms, most, pilot)
     first, second, both = (where @ table**2 for table in (terms.first, terms.second, terms.both))
     reach = background.reach[at]
     k, l = cells.k - 1, cells.l - 1  # noqa: E741
     squared = _by_way(
         cells, terms, first[k][:, terms.apart.j] * second[l][:, terms.apart.i], both[k][:, terms.same.j]
     )
-    powers = _growth(cells, squared, pilot) if terms.varies else (0.0, 0.0)
+    powers = growth_of_weights(cells, squared, pilot) if terms.varies else (0.0, 0.0)
     grown = (cells.k ** powers[0] * cells.l ** powers[1]) ** 2
     guess = times**2 * squared * (reach * background.noise[at] * grown)[:, None]
     counting = [where @ table.any(axis=1) for table in (terms.first, terms.second, terms.both)]
@@ -119,7 +96,7 @@ def lesson_of(cells: Cells, terms: PairTerms, most: int, background: Background,
     chance = np.maximum(reach * np.where(cells.same, counting[2][k], counting[0][k] * counting[1][l]), 1e-12)
     typical = squared * grown[:, None]
     relative = pilot.weights**2 / np.maximum(typical[pilot.cell, pilot.way], np.finfo(float).tiny)
-    offset, own = _baselines(cells, most, pilot, relative)
+    offset, own = baselines_of(cells, most, pilot, relative)
     x = cells.times[pilot.cell] * pilot.weights * (pilot.values - own[pilot.cell])
     number = _summed(pilot, np.ones(len(x)), guess.shape)
     squares, sums = _summed(pilot, x**2, guess.shape), _summed(pilot, x, guess.shape)
@@ -157,69 +134,6 @@ def _summed(pilot: Pilot, what: Floats, shape: tuple[int, ...]) -> Floats:
     """Sum over runs by cell and way."""
     place = pilot.cell * shape[1] + pilot.way
     return np.asarray(np.bincount(place, what, shape[0] * shape[1]).reshape(shape), dtype=float)
-
-
-def _where(cells: Cells, terms: PairTerms, most: int, pilot: Pilot) -> Floats:
-    """How likely occurrences are at sites, float (most, sites + 1).
-
-    Without a loop an occurrence is at the site with its number until runs say otherwise; with one it is at
-    the sites of loops, as often as others were.
-    """
-    found = np.zeros((most, terms.sites + 1))
-    for occurrence, site in (
-        (np.minimum(cells.k, cells.l)[pilot.cell], pilot.sites[:, 0]),
-        (cells.later[pilot.cell], pilot.sites[:, 1]),
-    ):
-        came = site > 0
-        np.add.at(found, (occurrence[came] - 1, site[came]), 1.0)
-    if terms.endless:
-        usual = np.where(terms.looped, found.sum(axis=0) + 1.0, 0.0)
-        found += usual / usual.sum()
-    else:
-        places = np.arange(min(most, terms.sites))
-        found[places, places + 1] += 1.0
-    return np.asarray(found / np.maximum(found.sum(axis=1, keepdims=True), 1.0))
-
-
-def _growth(cells: Cells, squared: Floats, pilot: Pilot) -> tuple[float, float]:
-    """Return α and β of |w| ∝ k^α l^β, for coefficients that read counters, such as those of an angle t·c."""
-    hit = np.flatnonzero(pilot.weights)
-    if not len(hit):
-        return 0.0, 0.0
-    cell = pilot.cell[hit]
-    logs = np.log(np.stack([cells.k[cell], cells.l[cell]], axis=1))
-    logs = logs - logs.mean(axis=0)
-    read = np.log(pilot.weights[hit] ** 2 / squared[cell, pilot.way[hit]]) / 2
-    # Few runs, or all at one occurrence, show no growth.
-    found = np.linalg.solve(logs.T @ logs + np.eye(2), logs.T @ read)
-    first, second = np.clip(found, -LARGEST_POWER, LARGEST_POWER).tolist()
-    return first, second
-
-
-def _baselines(cells: Cells, most: int, pilot: Pilot, squares: Floats) -> tuple[float, Floats]:
-    """Return the b that make Σ w² (o - b)² least, relative to the background: of late cells, and of each.
-
-    Each is drawn to that of the cells with the same later occurrence, and these to a line through all.
-
-    Args:
-        squares: float (n,), w² beside what is usual for the cell and the way.
-    """
-    later = cells.later - 1
-    total, hits = float(squares.sum()), np.count_nonzero(squares)
-    if not hits:
-        return 0.0, np.zeros(len(cells))
-    usual = AS_HITS * total / hits
-    ww, wwo = (np.bincount(pilot.cell, each, len(cells)) for each in (squares, squares * pilot.values))
-    given, seen = np.bincount(later, wwo, most), np.bincount(later, ww, most)
-    middle, mean = float(seen @ np.arange(most)) / total, float(given.sum()) / total
-    m = np.minimum(np.arange(most), np.flatnonzero(seen)[-1]) - middle
-    spread = float(seen @ m**2)
-    slope = float((given - mean * seen) @ m) / spread if spread > 0 else 0.0
-    noise = float(squares @ (pilot.values - mean) ** 2) / hits
-    # A slope within two standard errors is none.
-    line = mean + slope * max(1 - 4 * noise / max(slope**2 * spread, 1e-300), 0.0) * m
-    of_later = (given + usual * line) / (seen + usual)
-    return float(line[-1]), (wwo + usual * of_later[later]) / (ww + usual)
 
 
 def _factors_of_ways(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,12 +11,8 @@ import numpy as np
 from qdiff.errors import ResourceError
 from qdiff.estimators.budgets import Budget, spend
 from qdiff.estimators.estimate import Estimate
-from qdiff.estimators.second_order import (
-    Entry,
-    SecondOrderRounds,
-    entries_of_hessian,
-    entries_of_product,
-)
+from qdiff.estimators.hessian_entries import Entry, entries_of_hessian, entries_of_product
+from qdiff.estimators.second_order import SecondOrderRounds
 from qdiff.lang.parameters import resolve
 from qdiff.objective.shots import problem_of, require_finite
 from qdiff.rules.registry import checked_name
@@ -62,4 +59,5 @@ def estimate_second(
     rounds = SecondOrderRounds(problem, entries, int(np.prod(shape)), rule)
     if not assume_finite:
         require_finite(f, values, tuple(dict.fromkeys(name for entry in entries for name in entry.wrt)))
-    return spend(rounds, budget, seed, shape)
+    # What was learned is of these numbers of shots and parameters: later estimates learn it again.
+    return replace(spend(rounds, budget, seed, shape), learned=None)

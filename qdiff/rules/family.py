@@ -40,7 +40,7 @@ class Family(Weighted):
     program: Program = field(repr=False)
     inputs: tuple[str, str]
     most_terms: int | None
-    history: Mapping[str, str] = field(hash=False)
+    history: Mapping[str, str] = field(hash=False, repr=False)
     _weights: Weights = field(repr=False)
 
     def at(self, occurrence: int, term: int) -> Program:

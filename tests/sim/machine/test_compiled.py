@@ -28,7 +28,7 @@ ENTRIES = {
     "bind": "Code Bound Work Parts",
     "run": "Code Bound Tree Work Results Array int64 uint64 uint64 float64 int64 Parts",
     # for derivatives
-    "follow": "Code Bound Tree Work Rows Sites Slopes Trail "
+    "follow": "Code Bound Tree Work Rows Sites Slopes Trail Events "
     "Array int64 uint64 uint64 float64 int64 int64 Parts",
     # for large registers
     "random_block": "int64 uint64 uint64 Array",
