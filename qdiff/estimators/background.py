@@ -2,11 +2,10 @@
 
 With N the occurrences of a run and o what it reads, for m = 1, 2, …
 
-    reach_m = P(N ≥ m) = Π_{i≤m} (1 - h_i),    h_i = P(N = i - 1 | N ≥ i - 1),    mean_m = E[o | N ≥ m]
+    reach_m = P(N ≥ m),    mean_m = E[o | N ≥ m]
 
-The hazards h are counted from unmodified runs, and from replaced ones as far as their later replacement;
-where few runs came they are those of late occurrences. Source: Kaplan and Meier, "Nonparametric estimation
-from incomplete observations" (1958).
+How runs go on is counted (`survival`) from unmodified ones, and from replaced ones as far as their later
+replacement; where few runs came the hazard is that of late occurrences.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiff.estimators.replaced_runs import NOT_REPLACED, ReplacedRuns, blocks
+from qdiff.estimators.survival import survival
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -75,8 +75,8 @@ class Background:
 
     def joined(self, executed: Ints, ended: NDArray[np.bool_]) -> Background:
         """Return it with more runs, which executed so many occurrences and then ended, or went on unseen."""
-        risk, falls = _counted(executed, ended, self.most)
-        return replace(self, risk=self.risk + risk, ended=self.ended + falls)
+        more = survival(executed, ~ended, self.most)
+        return replace(self, risk=self.risk + more.risk, ended=self.ended + more.falls)
 
 
 def unknown(most: int, scale: float) -> Background:
@@ -99,12 +99,13 @@ def background_of(runs: ReplacedRuns, group: int, shots: int, seed: int, scale: 
 def learned_from(executed: Ints, values: Floats, scale: float) -> Background:
     """Return what unmodified runs tell that executed so many occurrences and read these values, (n,) each."""
     longest = int(min(executed.max(), MOST_LISTED))
-    ended = np.ones(len(executed), dtype=bool)
-    late = _late(*_counted(executed, ended, longest + 1))
+    unseen = np.zeros(len(executed), dtype=bool)
+    first = survival(executed, unseen, longest + 1)
+    late = _late(first.risk, first.falls)
     most = min(longest + int(np.ceil(np.log(NEGLIGIBLE) / np.log(1 - late))), MOST_LISTED)
-    risk, falls = _counted(executed, ended, most)
+    lived = survival(executed, unseen, most)
     mean, noise = _read(np.minimum(executed, most), values, most)
-    return Background(risk, falls, mean, np.maximum(noise, (LEAST_NOISE * scale) ** 2))
+    return Background(lived.risk, lived.falls, mean, np.maximum(noise, (LEAST_NOISE * scale) ** 2))
 
 
 def _read(executed: Ints, values: Floats, most: int) -> tuple[Floats, Floats]:
@@ -130,13 +131,6 @@ def _read(executed: Ints, values: Floats, most: int) -> tuple[Floats, Floats]:
     scatter = np.maximum(reached(values**2) - 2 * mean * sums + mean**2 * number, 0.0)
     usual = float(scatter.sum()) / total
     return mean, (scatter + NOISE_AS_RUNS * usual) / (number + NOISE_AS_RUNS)
-
-
-def _counted(executed: Ints, ended: NDArray[np.bool_], most: int) -> tuple[Floats, Floats]:
-    """Return the runs at risk and those that ended before m = 1 … most."""
-    falls = np.bincount(executed[ended & (executed < most)], minlength=most).astype(float)
-    until = np.bincount(np.minimum(executed + ended, most), minlength=most + 1).astype(float)
-    return np.cumsum(until[::-1])[::-1][1:], falls
 
 
 def _late(risk: Floats, ended: Floats) -> float:

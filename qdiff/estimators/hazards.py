@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.estimators.pilot import Survival, survival
 from qdiff.estimators.replaced_runs import ReplacedRuns, Rows
+from qdiff.estimators.survival import Survival, survival
 from qdiff.rules.self_contained import SelfContained
 from qdiff.rules.sites import Site
 

@@ -26,12 +26,13 @@ from qdiff.estimators.groups import weight_of
 from qdiff.estimators.hazards import hazard_reason, lived, nothing_lived
 from qdiff.estimators.method import Estimator
 from qdiff.estimators.occurrence_laws import Geometric, LogPower, Mixture, OccurrenceLaw, Zipf
-from qdiff.estimators.pilot import Profile, Survival, profile_of
+from qdiff.estimators.pilot import Profile, profile_of
 from qdiff.estimators.problem import Problem
 from qdiff.estimators.replaced_runs import BLOCK, Block, Rendering, ReplacedRuns, Rows
 from qdiff.estimators.rounds import Round
 from qdiff.estimators.shares import shared_out
 from qdiff.estimators.strata import StrataMoments
+from qdiff.estimators.survival import Survival
 from qdiff.estimators.term_laws import TermLaw
 from qdiff.rules.registry import DEFAULT_RULE, checked_name
 from qdiff.rules.self_contained import SelfContained

@@ -1,9 +1,8 @@
 """What runs teach about the occurrences of one parameter, read in one group of terms.
 
 Everything that matters for sharing out shots follows from how many runs come to occurrence k, ρ, and from
-what
-those that do show with term j in its place: E[w²] = q, E[w] = ω, and mean μ and variance v of o. For X = w (o
-    - b),
+what those that do show with term j in its place: E[w²] = q, E[w] = ω, and mean μ and variance v of o. For
+X = w (o - b),
 
     E[X²] = ρ q (v + (μ - b)²),        Var X = E[X²] - (ρ ω (μ - b))²,
 
@@ -22,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiff.errors import QdiffError
-from qdiff.estimators.pilot import Profile, Survival, survival
+from qdiff.estimators.pilot import Profile
+from qdiff.estimators.survival import Survival, survival
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -6,8 +6,7 @@ ways is 0, because the derivative of a channel has trace 0. Before any pair was 
     E[X²] ≈ P(N ≥ m) · E[|coefficient|² at the sites of k and l] · E[(o - b_m)² | N ≥ m],     m = max(k, l).
 
 Runs with replacements correct that: by factors for the site of the earlier occurrence and the way, and for
-    the
-later occurrence, and at last by the moments of each cell and way. Everything is drawn towards what was
+the later occurrence, and at last by the moments of each cell and way. Everything is drawn towards what was
 guessed before by as much as a few runs say that come to both occurrences.
 """
 

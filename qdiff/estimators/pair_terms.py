@@ -54,8 +54,7 @@ class PairTerms:
         named: the counters that hold, at the end of a run, which site was replaced for θ_a and for θ_b; 0
             where none was.
         first, second, both: float (sites + 1, choices), |coefficient| of every site, by its number from 1,
-            and
-            choice: for θ_a, for θ_b, for both at once.
+            and choice: for θ_a, for θ_b, for both at once.
         looped: bool (sites + 1,), the site stands in a loop.
         varies: a coefficient reads counters; it counts as 1 above.
     """

@@ -2,14 +2,10 @@
 
 With N the occurrences of a run and o what it reads, for k = 1, 2, …
 
-    hazard_k = P(N = k - 1 | N ≥ k - 1),   reach_k = P(N ≥ k) = Π_{i≤k} (1 - hazard_i),   mean_k = E[o | N ≥
-    k]
+    reach_k = P(N ≥ k),     mean_k = E[o | N ≥ k]
 
-A run whose occurrence K is replaced tells the same as far as K: hazards are counted from all (Kaplan and
-    Meier,
-1958), with a common one for late occurrences, to which few runs come. What unmodified runs read is no
-estimate of
-a derivative: it shares out shots.
+How they go on is counted in `survival`. What unmodified runs read is no estimate of a derivative: it shares
+out shots.
 """
 
 from __future__ import annotations
@@ -21,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiff.estimators.replaced_runs import NOT_REPLACED, ReplacedRuns, blocks
+from qdiff.estimators.survival import Survival, survival
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,50 +29,6 @@ CAUTION = 2.0
 LONGEST = 30
 FEW = 10
 """Runs that came to an occurrence: with fewer what they read is continued from earlier ones."""
-ASSUMED = 4.0
-"""Runs that the common hazard counts as."""
-
-
-@dataclass(frozen=True, eq=False)
-class Survival:
-    """How runs go on from occurrence to occurrence.
-
-    Attributes:
-        risk: float (K,), runs that executed k - 1 occurrences and might have gone on to k; falls: of them,
-            those that did not.
-        late: the hazard where nothing is known.
-    """
-
-    risk: Floats
-    falls: Floats
-    late: float
-
-    @property
-    def reach(self) -> Floats:
-        """float (K,), P(N ≥ k), not 0."""
-        hazard = (self.falls + ASSUMED * self.late) / (self.risk + ASSUMED)
-        return np.cumprod(1 - np.minimum(hazard, 1 - 1e-3))
-
-    def joined(self, other: Survival) -> Survival:
-        """Return what both tell; late hazards are those of this one."""
-        return Survival(self.risk + other.risk, self.falls + other.falls, self.late)
-
-
-def survival(executed: Ints, reached: NDArray[np.bool_], most: int, late: float) -> Survival:
-    """Count runs.
-
-    Args:
-        executed: int64 (n,), occurrences that a run executed, up to and with the replaced one.
-        reached: bool (n,): it came to the replaced occurrence; what follows tells nothing.
-        most: K.
-    """
-    clipped = np.minimum(executed, most)
-    ended = np.bincount(clipped[~reached & (executed < most)], minlength=most).astype(float)
-    # A run with n occurrences was at risk before each of them, and once more if it ended by itself.
-    until = clipped + np.where(~reached & (executed < most), 1, 0)
-    of_length = np.bincount(until, minlength=most + 1)
-    risk = np.cumsum(of_length[::-1])[::-1][1:].astype(float)
-    return Survival(risk, ended, late)
 
 
 @dataclass(frozen=True, eq=False)

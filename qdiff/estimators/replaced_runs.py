@@ -4,8 +4,7 @@
 
 E[w o] summed over k and j is the derivative (`qdiff.rules.family`), and E[w b] summed over j is 0 for every b
 that depends on the occurrence and on what came before it only: the derivative of a channel has trace 0. Terms
-    of
-observables that are measured in different bases form groups with runs of their own.
+of observables that are measured in different bases form groups with runs of their own.
 """
 
 from __future__ import annotations

@@ -3,9 +3,8 @@
     value = Σ_r (n_r/n) value_r,     covariance = Σ_r (n_r/n)² covariance_r
 
 The weights are the numbers of shots, not what was seen. A round may use what earlier ones have shown, to
-share
-out its shots or to subtract a baseline: given the past it is unbiased, so the sum is. (Where the past also
-decides whether there is a next round, as with a goal for the error, the mean is off by O(1/n).)
+share out its shots or to subtract a baseline: given the past it is unbiased, so the sum is. (Where the past
+also decides whether there is a next round, as with a goal for the error, the mean is off by O(1/n).)
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from qdiff.estimators.lessons import Lesson
-from qdiff.estimators.pilot import Survival
+from qdiff.estimators.survival import Survival
 
 OFTEN = 1e12
 """Runs: with so many nothing is borrowed from other occurrences."""

@@ -24,7 +24,8 @@ from qdiff.estimators.designs import (
 )
 from qdiff.estimators.lessons import untaught
 from qdiff.estimators.occurrence_laws import LARGEST_CUT
-from qdiff.estimators.pilot import Survival, without_loops
+from qdiff.estimators.pilot import without_loops
+from qdiff.estimators.survival import Survival
 from qdiff.estimators.term_laws import TermLaw
 
 TWO = TermLaw((0.3, 0.7), 0.0)

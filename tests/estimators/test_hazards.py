@@ -12,9 +12,9 @@ from estimators.honesty import SINGLE, SUBJECTS
 import qdiff as qd
 from qdiff.estimators.hazards import ENOUGH, LISTED, decay_rate, hazard_reason, lived, nothing_lived
 from qdiff.estimators.occurrence_laws import Geometric
-from qdiff.estimators.pilot import Survival, survival
 from qdiff.estimators.problem import Problem
 from qdiff.estimators.replaced_runs import Block, Rendering, ReplacedRuns
+from qdiff.estimators.survival import Survival, survival
 
 SAID = "the variance by `t` is infinite, or may be"
 

@@ -13,7 +13,8 @@ from scipy.optimize import minimize_scalar
 
 from qdiff.errors import QdiffError
 from qdiff.estimators.lessons import MOST_REMEMBERED, Lesson, observed, untaught
-from qdiff.estimators.pilot import Survival, profiled, survival, without_loops
+from qdiff.estimators.pilot import profiled, without_loops
+from qdiff.estimators.survival import Survival, survival
 
 
 def assert_same(one: Lesson, other: Lesson, tolerance: float = 0.0) -> None:

@@ -3,10 +3,9 @@
     S_lk = Σ_events of lane l  h_k(n) · (1[the outcome is that of lane l] - p)
 
 p is the outcome's probability given all that came before, and n how many events of this instruction the run
-had
-before, so whatever h is, S has mean 0 and knows the run: a baseline of a run may be any combination of the S.
-The h_k are hats on `KNOTS`, 1 at knot k and 0 at the others, linear between (and on, behind the last two):
-with coefficients β the sums give every event the weight β(n), a line from knot to knot.
+had before, so whatever h is, S has mean 0 and knows the run: a baseline of a run may be any combination of
+the S. The h_k are hats on `KNOTS`, 1 at knot k and 0 at the others, linear between (and on, behind the last
+two): with coefficients β the sums give every event the weight β(n), a line from knot to knot.
 
 A *lane* is one outcome of one instruction: 1 of a flip, a reset, a measured qubit; in general all outcomes
 but those that lead where most do, at most `MOST_TOLD`. Of a channel it is the first Kraus operator. Programs
