@@ -5,12 +5,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.setup-done
 
-.PHONY: help setup demo test lint types layers wheel bench bench-shots bench-estimators curves shot-curves interval-coverage bounds coverage docs format clean
+.PHONY: help setup demo test test-long lint types layers wheel bench bench-shots bench-estimators curves shot-curves interval-coverage bounds coverage docs format clean
 
 help:
 	@echo "make setup     create .venv and install qdiff with its development tools"
 	@echo "make demo      train amplitude amplification: a table and two pictures"
 	@echo "make test      run the tests"
+	@echo "make test-long   the tests with ten times as many random programs (about an hour)"
 	@echo "make lint types layers   the checks that CI runs besides"
 	@echo "make wheel     build a wheel and import it from a fresh environment"
 	@echo "make bench     measure the table of benchmarks/README.md"
@@ -37,6 +38,9 @@ demo: $(SETUP)
 
 test: $(SETUP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+test-long: $(SETUP)
+	OMP_NUM_THREADS=1 QDIFF_EXAMPLES=10 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(SETUP)
 	$(BIN)/ruff check .

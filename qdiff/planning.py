@@ -141,12 +141,13 @@ def plan(
         executor=None,
         assume_finite=assume_finite,
     )
-    found = forecast(rounds, precision, budget.most, seed, (*f.shape, len(names)))
-    each = found.needed.reshape(-1, len(names)).max(axis=0, initial=0.0).tolist()
+    shape = (*f.shape, len(names))
+    found = forecast(rounds, float(precision), budget.most, seed, shape)
+    each = found.needed.reshape(math.prod(f.shape), len(names)).max(axis=0, initial=0.0).tolist()
     needed = [math.ceil(shots) for shots in each]
     total = max(max(needed, default=0), found.least)
     by_parameter = dict(zip(names, needed, strict=True))
-    return Plan(precision, rounds.name, total, found.seconds(total), by_parameter, found.estimate)
+    return Plan(float(precision), rounds.name, total, found.seconds(total), by_parameter, found.estimate)
 
 
 def _shots(number: int) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from amounts import examples
 from chi_square import assert_drawn_from
 from helpers import assert_close
 from hypothesis import given, settings
@@ -76,7 +77,7 @@ def test_variances_of_what_no_shot_shows() -> None:
     )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(12))
 @given(st.data())
 def test_exact_engines_on_noisy_programs(data: st.DataObject) -> None:
     """Values, and derivatives, against noise by its definition and against the reference engine."""
@@ -98,7 +99,7 @@ def test_exact_engines_on_noisy_programs(data: st.DataObject) -> None:
             raise
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=examples(8))
 @given(cases(unbounded=False, growing=False), st.data())
 def test_derivatives_of_noisy_programs(case: tuple, data: st.DataObject) -> None:
     """By engines, by rules and by differences, the strength of noise among the parameters."""

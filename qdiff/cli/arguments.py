@@ -36,7 +36,8 @@ EXAMPLES = {
     "run": "qdiff run walk.qprog -p t=pi/2 -p w=0.1,0.2 --shots 1000 --seed 7",
     "value": (
         'qdiff value walk.qprog -O "Z[q]*Z[r] + 0.5*X[q]" -p t=1.4 -p w=0.1,0.2 -p w[0]=pi/2\n'
-        '  qdiff value walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --shots 10000 --seed 7'
+        '  qdiff value walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --shots 10000 --seed 7\n'
+        '  qdiff value walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --precision 0.01 --max-shots 40000'
     ),
     "grad": (
         'qdiff grad walk.qprog -O "c/4" -p t=1.4 -p w=0.1,0.2 --wrt t,w[1]\n'
@@ -196,7 +197,8 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         help="compare all engines that can answer, replacement rules, and differences of values; status 2 if "
         "they disagree",
     )
-    _add_budgets(commands["grad"])
+    for name in ("value", "grad"):
+        _add_budgets(commands[name])
     for name in ("grad", "train"):
         _add_estimator(commands[name])
     _add_wrt(commands["grad"], "the parameters and arrays to differentiate by (default: all trainable ones)")

@@ -47,17 +47,18 @@ def from_shots(arguments: Namespace, exact: str) -> bool:
 
 def value(objective: Objective, values: Mapping[str, object], arguments: Namespace) -> Report:
     """Estimate a value."""
-    estimate = objective.estimate(
-        values, shots=arguments.shots, seed=arguments.seed, backend=arguments.backend
-    )
-    data = {
+    with in_options():
+        estimate = objective.estimate(values, **_asked(arguments))
+    data: dict[str, Any] = {
         "value": float(estimate.value),
         "stderr": float(estimate.stderr),
         "shots": estimate.shots,
         "seed": estimate.seed,
         "bias_bound": float(np.max(estimate.bias_bound)),
-        "interval_trusted": estimate.interval_trusted,
     }
+    if arguments.precision is not None:
+        data["reached"] = estimate.reached
+    data["interval_trusted"] = estimate.interval_trusted
     return Report(str(estimate), data | _said(estimate))
 
 
@@ -72,14 +73,9 @@ def grad(
         estimate = objective.estimate_grad(
             values,
             list(names),
-            shots=arguments.shots,
-            seed=arguments.seed,
-            precision=arguments.precision,
-            max_shots=arguments.max_shots,
-            seconds=arguments.seconds,
             mu=arguments.mu,
-            backend=arguments.backend,
             assume_finite=arguments.assume_finite,
+            **_asked(arguments),
             **options,
         )
     data: dict[str, Any] = {
@@ -95,6 +91,11 @@ def grad(
         data["reached"] = estimate.reached
     data["interval_trusted"] = estimate.interval_trusted
     return Report("\n".join(_lines(estimate, data)), data | _said(estimate))
+
+
+def _asked(arguments: Namespace) -> dict[str, Any]:
+    """Budget, seed and backend."""
+    return {name: getattr(arguments, name) for name in (*BUDGETS, "max_shots", "seed", "backend")}
 
 
 def _lines(estimate: Estimate, data: Mapping[str, Any]) -> list[str]:

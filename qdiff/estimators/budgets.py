@@ -1,6 +1,6 @@
 """Budgets: so many shots, a goal for the standard error, or so many seconds.
 
-shots       one round, which spends them all
+shots       one round, which spends them all; several like it where they are too many for the memory
 precision   rounds until every standard error is at most that; n (s/precision)² shots should do
 seconds     rounds until the time is over (how many that are depends on the machine)
 """
@@ -25,6 +25,8 @@ MOST_SHOTS = 10**8
 """Without `max_shots`."""
 LARGEST_GROWTH = 4
 """A round is at most so many times as large as all before it: predictions from few shots are poor."""
+LARGEST_ROUND = 10**7
+"""Shots of a round of derivatives at most: pilots keep some bytes of each run."""
 MARGIN = 1.05
 """Of predicted shots: standard errors are estimates themselves."""
 UNSEEN = 3
@@ -44,7 +46,7 @@ class Budget:
         seconds: of the clock on the wall.
 
     Raises:
-        QdiffError: nothing is given, or something that is not positive.
+        QdiffError: nothing is given, or something that is not positive; shots that would never end.
     """
 
     shots: int | None = None
@@ -64,8 +66,10 @@ class Budget:
                     raise QdiffError(f"{name} must be a positive integer, got {given!r}.") from None
         for name, unit in (("precision", "a standard error"), ("seconds", "a time")):
             given = getattr(self, name)
-            if given is not None and not _positive(given):
-                raise QdiffError(f"{name} is {unit}, a finite number above 0, got {given!r}.")
+            if given is not None:
+                if not _positive(given):
+                    raise QdiffError(f"{name} is {unit}, a finite number above 0, got {_shown(given)}.")
+                object.__setattr__(self, name, float(given))  # NumPy's short ones overflow
         if self.max_shots is not None and self.precision is None and self.seconds is None:
             raise QdiffError(
                 "max_shots limits precision= or seconds=; use shots= alone to spend a number of them."
@@ -73,6 +77,11 @@ class Budget:
         if self.max_shots is not None and self.shots is not None:
             raise QdiffError(
                 "shots and max_shots say the same beside precision= or seconds=: give one of them."
+            )
+        if self.in_one_round and self.most > UNTHINKABLE:
+            raise QdiffError(
+                f"shots={_shown(self.shots)} are more than anyone can make. Say precision=0.01 for as many "
+                "as an error takes, or seconds=5 for as many as the time allows."
             )
 
     @property
@@ -98,6 +107,7 @@ def spend(
     shape: tuple[int, ...],
     learned: object = None,
     clock: Callable[[], float] = time.perf_counter,
+    largest: int | None = None,
 ) -> Estimate:
     """Estimate within a budget.
 
@@ -105,6 +115,7 @@ def spend(
         seed: of the first round; later ones derive theirs from it.
         shape: of the estimate, () for a number.
         learned: from an earlier estimate.
+        largest: shots of a round at most, None where any number fits into the memory.
 
     Raises:
         QdiffError: fewer shots than the estimator needs at least.
@@ -118,10 +129,21 @@ def spend(
         )
     if least == 0:  # there is nothing to run: every derivative is exactly zero
         return replace(Combined([rounds.round(0, seed)], shape).estimate(seed, rounds.name), reason="")
+    largest = UNTHINKABLE if largest is None else max(largest, least)
     if budget.in_one_round:
-        found = rounds.round(budget.most, seed, learned)
-        return Combined([found], shape).estimate(seed, rounds.name)
-    return _in_rounds(rounds, budget, seed, shape, learned, clock)
+        return Combined(_all(rounds, budget.most, seed, learned, largest), shape).estimate(seed, rounds.name)
+    return _in_rounds(rounds, budget, seed, shape, learned, clock, largest)
+
+
+def _all(rounds: Rounds, shots: int, seed: int, learned: object, largest: float) -> list[Round]:
+    """One round, or as few about equal ones as there must be."""
+    number = min(math.ceil(shots / largest), shots // rounds.least)
+    done: list[Round] = []
+    for r in range(number):
+        size = shots * (r + 1) // number - shots * r // number
+        done.append(rounds.round(size, derived_seed(seed, r) if r else seed, learned))
+        learned = done[-1].learned
+    return done
 
 
 def _in_rounds(
@@ -131,6 +153,7 @@ def _in_rounds(
     shape: tuple[int, ...],
     learned: object,
     clock: Callable[[], float],
+    largest: float,
 ) -> Estimate:
     begun = clock()
     done: list[Round] = []
@@ -141,7 +164,8 @@ def _in_rounds(
         learned = done[-1].learned
         a_shot = (clock() - before) / following
         left = math.inf if budget.seconds is None else budget.seconds - (clock() - begun)
-        following = _following(Combined(done), budget, rounds.least, left / max(a_shot, 1e-12))
+        affordable = min(left / max(a_shot, 1e-12), largest)
+        following = _following(Combined(done), budget, rounds.least, affordable)
     combined = Combined(done, shape)
     estimate = combined.estimate(seed, rounds.name)
     if budget.precision is None or (needed := _needed(combined, budget.precision)) <= combined.shots:
@@ -178,8 +202,20 @@ def _needed(done: Combined, precision: float) -> int:
 
 
 def _positive(value: object) -> bool:
-    return (
-        isinstance(value, int | float | np.integer | np.floating)
-        and not isinstance(value, bool)
-        and 0 < float(value) < math.inf
-    )
+    try:
+        return (
+            isinstance(value, int | float | np.integer | np.floating)
+            and not isinstance(value, bool)
+            and 0 < float(value) < math.inf
+        )
+    except OverflowError:  # an integer beyond all floating-point numbers
+        return False
+
+
+def _shown(value: object) -> str:
+    """Text for what was given, unless it is a number of hundreds of digits."""
+    try:
+        text = repr(value)
+    except ValueError:  # of thousands, which Python does not write
+        return "an integer of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -47,8 +47,9 @@ class Estimate:
             stderr².
         contributions: what each occurrence gave, for derivatives that are sums over occurrences.
         course: (shots so far, value (D,), stderr (D,)) after each round.
-        learned: how shots were shared out, in numbers: hand the estimate to a later one as `warm` to spend
-            nothing on finding it again.
+        learned: of "stratified" and of adaptive "insertion" what their pilots found out, how to share out
+            shots: hand the estimate to a later one as `warm` to spend nothing on finding it again. Of
+            "trajectory" and all that has no pilot None, and `warm` changes nothing.
     """
 
     value: Real

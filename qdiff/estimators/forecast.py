@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiff.errors import QdiffError
-from qdiff.estimators.budgets import FIRST, LARGEST_GROWTH, MARGIN, UNSEEN, UNTHINKABLE
+from qdiff.estimators.budgets import FIRST, LARGEST_GROWTH, LARGEST_ROUND, MARGIN, UNSEEN, UNTHINKABLE
 from qdiff.estimators.estimate import Estimate
 from qdiff.estimators.rounds import Combined, Round, Rounds
 from qdiff.sim.seeds import checked_seed, derived_seed
@@ -47,7 +47,10 @@ class Forecast:
 
     def seconds(self, shots: int) -> float:
         """Return how long an estimate from so many shots takes, about."""
-        rounds = 1 + math.ceil(math.log(max(shots / self.least, 1), 1 + LARGEST_GROWTH)) if shots else 0
+        if not shots:
+            return 0.0
+        growing = math.ceil(math.log(max(shots / self.least, 1), 1 + LARGEST_GROWTH))
+        rounds = 1 + growing + shots // LARGEST_ROUND
         return rounds * self.a_round + shots * self.a_shot
 
 
@@ -68,7 +71,7 @@ def forecast(
         shape: of the estimate.
 
     Raises:
-        QdiffError: fewer shots than the rounds need.
+        QdiffError: fewer shots than the rounds need, or more than a round may have.
     """
     seed, least = checked_seed(seed), rounds.least
     if least == 0:
@@ -80,6 +83,11 @@ def forecast(
             f"{shots} {'shot is' if shots == 1 else 'shots are'} too few to look ahead from: the estimator "
             f'"{rounds.name}" needs at least {least} for a round here, and a plan four times as many. '
             f"Use shots={4 * least} or more."
+        )
+    if shots > LARGEST_ROUND:
+        raise QdiffError(
+            f"{shots} shots are too many to look ahead from: a plan takes {LARGEST_ROUND} at most. "
+            f"Use shots={LARGEST_ROUND} or fewer."
         )
     sizes = (shots // 2, least, shots - shots // 2 - least)
     done: list[Round] = []

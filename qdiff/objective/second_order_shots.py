@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qdiff.errors import ResourceError
-from qdiff.estimators.budgets import Budget, spend
+from qdiff.errors import ParameterError, ResourceError
+from qdiff.estimators.budgets import LARGEST_ROUND, Budget, spend
 from qdiff.estimators.estimate import Estimate
 from qdiff.estimators.hessian_entries import Entry, entries_of_hessian, entries_of_product
 from qdiff.estimators.second_order import SecondOrderRounds
 from qdiff.lang.parameters import resolve
-from qdiff.objective.shots import problem_of, require_finite
+from qdiff.objective.shots import problem_of, require_finite, require_truth_value
 from qdiff.rules.registry import checked_name
 from qdiff.sim.exact import Floats
 from qdiff.sim.protocol import Backend
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_PARAMETERS = 50
 """Of an estimated Hessian: the covariance of its d² numbers has d⁴."""
+LARGEST_ENTRY = 1e60
+"""Of a direction: fourth powers of its entries must be numbers."""
 
 
 def estimate_second(
@@ -41,6 +43,7 @@ def estimate_second(
 ) -> Estimate:
     """Estimate a Hessian, or its product with v where one is given; see `Objective.estimate_hessian`."""
     checked_name(rule)
+    require_truth_value(assume_finite)
     d = len(wrt)
     entries: tuple[Entry, ...]
     shape: tuple[int, ...]
@@ -53,6 +56,7 @@ def estimate_second(
             )
         entries, shape = entries_of_hessian(wrt), (d, d)
     else:
+        _require_moderate(v, wrt)
         entries, shape = entries_of_product(wrt, v.tolist()), (d,)
     values = resolve(f.program, params)
     problem = problem_of(f, f.quantities, values, wrt, backend, executor)
@@ -60,4 +64,13 @@ def estimate_second(
     if not assume_finite:
         require_finite(f, values, tuple(dict.fromkeys(name for entry in entries for name in entry.wrt)))
     # What was learned is of these numbers of shots and parameters: later estimates learn it again.
-    return replace(spend(rounds, budget, seed, shape), learned=None)
+    return replace(spend(rounds, budget, seed, shape, largest=LARGEST_ROUND), learned=None)
+
+
+def _require_moderate(v: Floats, wrt: tuple[str, ...]) -> None:
+    for name, entry in zip(wrt, v.tolist(), strict=True):
+        if abs(entry) > LARGEST_ENTRY:
+            raise ParameterError(
+                f"The direction v: its entry for `{name}` is {entry:g}, too large for standard errors; "
+                f"{LARGEST_ENTRY:g} is the most. The product is linear in v: scale v, and then the result."
+            )

@@ -7,6 +7,7 @@ whether the expected number of occurrences is finite, without which the sum over
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from functools import lru_cache
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qdiff.errors import EvaluationError, QdiffError, ResourceError
-from qdiff.estimators.budgets import Budget, spend
+from qdiff.estimators.budgets import LARGEST_ROUND, Budget, spend
 from qdiff.estimators.estimate import Estimate
 from qdiff.estimators.expectation import estimate_values
 from qdiff.estimators.methods import estimator_of
@@ -23,14 +24,17 @@ from qdiff.estimators.problem import Problem, ShiftBounds
 from qdiff.estimators.rounds import Rounds
 from qdiff.lang.parameters import resolve
 from qdiff.lang.tree import While
-from qdiff.lang.walk import statements
+from qdiff.lang.walk import differentiable_expressions, statements
 from qdiff.objective.chain import Chain
 from qdiff.objective.quantities import Mean, Quantity
+from qdiff.sim.exact import FROM_SHOTS
 from qdiff.sim.protocol import Backend
 from qdiff.sim.registry import DEFAULT, find_backend
 
 KEPT = 64
 """Answers that are kept: the same parameters are asked for again and again."""
+_ADVICE = re.compile(rf"(, or|\. If the program ends at all,) estimate from shots: {re.escape(FROM_SHOTS)}")
+"""Of exact engines: it is being followed here."""
 
 if TYPE_CHECKING:
     from qdiff.objective.sampled import Sampled
@@ -123,7 +127,8 @@ def estimate_gradient(
         executor=executor,
         assume_finite=assume_finite,
     )
-    return spend(rounds, budget, seed, shape, _learned(warm, rounds.name, shape))
+    learned = _learned(warm, rounds.name, shape)
+    return spend(rounds, budget, seed, shape, learned, largest=LARGEST_ROUND)
 
 
 def gradient_rounds(
@@ -140,6 +145,7 @@ def gradient_rounds(
 ) -> Rounds:
     """Return an estimator at work on derivatives, which may be infinite sums only if they converge."""
     chosen = estimator_of(estimator, mu)
+    require_truth_value(assume_finite)
     values = resolve(f.program, params)
     problem = problem_of(f, quantities, values, wrt, backend, executor)
     rounds = chosen.on(problem)
@@ -148,14 +154,29 @@ def gradient_rounds(
     return rounds
 
 
+def require_truth_value(assume_finite: object) -> None:
+    """Refuse what may be meant to be False but counts as True.
+
+    Raises:
+        QdiffError: neither True nor False.
+    """
+    if not isinstance(assume_finite, bool):
+        raise QdiffError(f"assume_finite is True or False, got {assume_finite!r}.")
+
+
 def require_finite(f: Sampled, values: Mapping[str, float], wrt: Sequence[str]) -> None:
     """Refuse derivatives whose sum over occurrences is not proved to converge.
+
+    A parameter that is in no loop without a bound has finitely many occurrences, whatever loops do.
 
     Raises:
         QdiffError: the expected number of occurrences is infinite, or could not be proved to be finite.
     """
-    if any(isinstance(s, While) and s.bound is None for s in statements(f.program.body)):
-        problem = _not_finite(f.chain, tuple(values.items()), tuple(wrt))
+    loops = [s for s in statements(f.program.body) if isinstance(s, While) and s.bound is None]
+    repeated = {name for loop in loops for e in differentiable_expressions((loop,)) for name in e.parameters()}
+    asked = tuple(name for name in wrt if name in repeated)
+    if asked:
+        problem = _not_finite(f.chain, tuple(values.items()), asked)
         if problem:
             raise QdiffError(problem)
 
@@ -188,7 +209,7 @@ def _not_finite(chain: Chain, values: tuple[tuple[str, float], ...], wrt: tuple[
                     )
                     return could_not.format(f"`{name}`", why)
     except (EvaluationError, ResourceError) as error:
-        return could_not.format(" or ".join(f"`{name}`" for name in wrt), error)
+        return could_not.format(" or ".join(f"`{name}`" for name in wrt), _ADVICE.sub("", str(error)))
     return ""
 
 

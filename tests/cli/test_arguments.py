@@ -129,8 +129,14 @@ def test_words_of_the_process_are_the_default(monkeypatch, capsys):
             f"run walk.qprog --seed {'9' * 5000}",
             f"--seed `{'9' * 57}...`: expected a whole number, such as 1000.",
         ),
-        ("value walk.qprog -O c --seed 3", "--seed belongs to --shots: without it the value is exact."),
-        ("value walk.qprog -O c --backend x", "--backend belongs to --shots: without it the value is exact."),
+        *(
+            (
+                f"value walk.qprog -O c {option}",
+                f"{option.split()[0]} belongs to --shots or --precision or --seconds: without them the value "
+                "is exact.",
+            )
+            for option in ("--seed 3", "--backend x", "--max-shots 9")
+        ),
         (
             "grad walk.qprog -O c --seed 3",
             "--seed belongs to --shots or --precision or --seconds: without them derivatives are exact.",
@@ -139,6 +145,7 @@ def test_words_of_the_process_are_the_default(monkeypatch, capsys):
             "train walk.qprog -O c --seed 3",
             "--seed belongs to --shots: without it values and derivatives are exact.",
         ),
+        ("value walk.qprog -O c --seconds x", "--seconds `x`: expected a number, such as 0.1."),
         ("grad walk.qprog -O c --precision x", "--precision `x`: expected a number, such as 0.1."),
         ("grad walk.qprog -O c --max-shots x", "--max-shots `x`: expected a whole number, such as 1000."),
         (

@@ -296,9 +296,10 @@ def test_an_engine_by_name(done, refused):
 
 
 @pytest.mark.parametrize("option", [("--engine", "hybrid"), ("--analyze",)])
-def test_shots_have_no_engine(refused, option):
-    message = refused("value", "turn.qprog", "-O", "Z[q]", "-p", "t=1", "--shots", "10", *option)
-    assert message == f"{option[0]} belongs to exact values: leave out --shots."
+@pytest.mark.parametrize("budget", [("--shots", "10"), ("--precision", "0.1"), ("--seconds", "1")])
+def test_shots_have_no_engine(refused, option, budget):
+    message = refused("value", "turn.qprog", "-O", "Z[q]", "-p", "t=1", *budget, *option)
+    assert message == f"{option[0]} belongs to exact values: leave out {budget[0]}."
 
 
 def test_value_from_shots(done):
@@ -316,6 +317,35 @@ def test_value_from_shots(done):
     assert done(*words, "--backend", "trajectory").out == f"{estimate}\n"
     drawn = done(*words[:-2], "--json").data
     assert done(*words[:-2], "--seed", str(drawn["seed"]), "--json").data == drawn
+
+
+def test_value_to_a_precision(done):
+    words = ("value", "turn.qprog", "-O", "Z[q]", "-p", "t=1.4", "--seed", "3", "--precision")
+    estimate = expectation(load("turn.qprog"), "Z[q]").estimate({"t": 1.4}, precision=0.015, seed=3)
+    data = done(*words, "0.015", "--json").data
+    assert data == {
+        "value": estimate.value,
+        "stderr": estimate.stderr,
+        "shots": estimate.shots,
+        "seed": 3,
+        "bias_bound": 0,
+        "reached": True,
+        "interval_trusted": True,
+    }
+    assert data["stderr"] <= 0.015
+    assert done(*words, "0.015").out == f"{estimate}\n"
+    short = (*words, "1e-4", "--max-shots", "2500")
+    few = done(*short, "--json").data
+    assert (few["reached"], few["shots"]) == (False, 2500)
+    assert few["note"].startswith("precision 0.0001 was not reached: the largest standard error is ")
+    assert few["note"] in done(*short).out
+
+
+def test_value_within_seconds(done):
+    words = ("value", "turn.qprog", "-O", "Z[q]", "-p", "t=1.4", "--seconds", "0.05", "--max-shots", "4000")
+    data = done(*words, "--json").data
+    assert 0 < data["shots"] <= 4000
+    assert "reached" not in data
 
 
 def test_an_interval_that_is_not_trusted(done):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from amounts import examples
 from expressions import POINT, STORE, deep, expressions
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -81,13 +82,13 @@ def shuffled(expr: Expr, data: st.DataObject) -> Expr:
     return expr.fold(combine)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(80))
 @given(expressions, st.data())
 def test_random_expressions_less_themselves(expr: Expr, data: st.DataObject) -> None:
     assert vanishes(add(expr, negate(shuffled(expr, data))))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(120))
 @given(expressions, expressions)
 def test_zero_is_never_claimed_where_there_is_another_value(one: Expr, other: Expr) -> None:
     for found in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from amounts import examples
 from exact_reference import ReferenceEngine
 from helpers import assert_close
 from hypothesis import given, settings
@@ -20,7 +21,7 @@ def engines(program: qd.Program) -> list[str]:
     return [c.name for c in candidates_for(program) if not c.refusal and c.operations < 1e9]
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(12))
 @given(cases(growing=False))
 def test_first_order(case: Case) -> None:
     program, observable, params = case
@@ -39,7 +40,7 @@ def test_first_order(case: Case) -> None:
             assert_close(gradient, right.grad(row))
 
 
-@settings(max_examples=12)
+@settings(max_examples=examples(8))
 @given(cases(unbounded=False))
 def test_second_order(case: Case) -> None:
     program, observable, params = case
@@ -51,7 +52,7 @@ def test_second_order(case: Case) -> None:
         assert_close(f.hessian(params) @ v, f.hvp(params, v))
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(10))
 @given(cases(growing=False))
 def test_states(case: Case) -> None:
     program, _, params = case
@@ -67,7 +68,7 @@ def test_states(case: Case) -> None:
         assert_close(found.aborted, right.aborted)
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(10))
 @given(cases(growing=False))
 def test_the_check_finds_nothing(case: Case) -> None:
     program, observable, params = case

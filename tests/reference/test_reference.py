@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amounts import examples
 from helpers import assert_close
 from hypothesis import given, settings
 from reference.derivatives import TangentInterpreter, difference, gradient, value_and_gradient
@@ -167,7 +168,7 @@ def test_a_broken_interpreter_is_caught(broken: type[TangentInterpreter]) -> Non
 # --- Random programs: two derivations of the derivative ---------------------------------------------
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(20))
 @given(cases())
 def test_tangents_are_differences(case: tuple[Program, Observable, dict[str, float]]) -> None:
     program, observable, params = case
@@ -177,7 +178,7 @@ def test_tangents_are_differences(case: tuple[Program, Observable, dict[str, flo
         assert_close(difference(program, observable, params, name, step=0.01), slopes[name], 2e-7)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(40))
 @given(cases())
 def test_final_states_are_states(case: tuple[Program, Observable, dict[str, float]]) -> None:
     program, _, params = case

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 
 import pytest
+from amounts import examples
 from helpers import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,7 +75,7 @@ def check_tangent(
 def test_the_tangent_of_random_programs_is_the_gradient(noise: tuple[str, ...]) -> None:
     answered: Answered = Counter()
 
-    @settings(max_examples=260)
+    @settings(max_examples=examples(80))
     @given(cases(noise=noise), st.sampled_from(RULES), st.integers(0, 100))
     def compare(case: tuple[Program, Observable, dict[str, float]], rule: str, pick: int) -> None:
         check_tangent(case, rule, pick, answered)
@@ -86,7 +87,7 @@ def test_the_tangent_of_random_programs_is_the_gradient(noise: tuple[str, ...]) 
 def test_the_tangent_of_random_programs_with_declared_gates_is_the_gradient() -> None:
     answered: Answered = Counter()
 
-    @settings(max_examples=40)
+    @settings(max_examples=examples(16))
     @given(
         cases(declared=True, unbounded=False), st.sampled_from(["shift", "commutator"]), st.integers(0, 100)
     )
@@ -100,7 +101,7 @@ def test_the_tangent_of_random_programs_with_declared_gates_is_the_gradient() ->
 def test_members_of_the_family_one_by_one() -> None:
     answered: Answered = Counter()
 
-    @settings(max_examples=25)
+    @settings(max_examples=examples(9))
     @given(cases(), st.sampled_from(RULES), st.integers(0, 100))
     def compare(case: tuple[Program, Observable, dict[str, float]], rule: str, pick: int) -> None:
         program, observable, params = case
@@ -137,7 +138,7 @@ def test_single_terms_sum_to_the_gradient() -> None:
     """Programs none of whose sites is in a loop."""
     answered: Answered = Counter()
 
-    @settings(max_examples=40)
+    @settings(max_examples=examples(16))
     @given(cases(unbounded=False), st.sampled_from(["shift", "hadamard"]), st.integers(0, 100))
     def compare(case: tuple[Program, Observable, dict[str, float]], rule: str, pick: int) -> None:
         program, observable, params = case
@@ -167,7 +168,7 @@ def test_single_terms_in_loops_sum_to_the_gradient() -> None:
     total = math.fsum(
         term_value(term, k, observable, params)
         for term in made.terms
-        for k in (range(1, 25) if term.occurrence else (1,))
+        for k in (range(1, 14) if term.occurrence else (1,))
     )
     assert_close(total, float(expectation(program, observable).grad(params)[0]), 1e-9)
 

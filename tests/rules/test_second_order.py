@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
+from amounts import examples
 from hypothesis import given, settings
 from reference.interpreter import expectation, run
 from rules.kinds import PROGRAM, Matrix, Subject, derivative, inputs, ran, subjects
@@ -179,7 +180,7 @@ def test_every_rule_twice(subject: Subject) -> None:
 def test_random_programs() -> None:
     answered: Answered = Counter()
 
-    @settings(deadline=None, max_examples=15)
+    @settings(deadline=None, max_examples=examples(8))
     @given(cases(unbounded=False))
     def compare(case: tuple[Program, Observable, dict[str, float]]) -> None:
         program, observable, params = case

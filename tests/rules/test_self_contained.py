@@ -7,6 +7,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from amounts import examples
 from helpers import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,7 +58,7 @@ def test_the_mean_is_the_derivative(rule: str, law: str) -> None:
 def test_the_mean_of_random_programs_is_the_derivative() -> None:
     answered: Answered = Counter()
 
-    @settings(max_examples=25)
+    @settings(max_examples=examples(12))
     @given(cases(unbounded=False), st.sampled_from(RULES), st.sampled_from(LAWS), st.integers(0, 100))
     def compare(case: tuple[Program, Observable, dict[str, float]], rule: str, law: str, pick: int) -> None:
         program, observable, params = case

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from amounts import examples
 from hypothesis import given, settings
 from strategies import cases
 
@@ -75,7 +76,7 @@ def visited(program: Program, params: dict[str, float]) -> Explorer:
     return explorer
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(30))
 @given(cases())
 def test_no_store_is_missed(case: tuple[Program, Observable, dict[str, float]]) -> None:
     """Every store that is followed to a point has values that are known there."""

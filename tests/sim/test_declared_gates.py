@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from amounts import examples
 from chi_square import assert_drawn_from, exact_distribution
 from hypothesis import given, reject, settings
 from reference.exponentials import both
@@ -30,7 +31,7 @@ gate Turn[p, q] = [[0.6, 0, 0, 0.8*i], [0, 0, i, 0], [0, 1, 0, 0], [0.8*i, 0, 0,
 """
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(16))
 @given(cases(declared=True))
 def test_random_programs_against_the_reference(case: tuple[Program, Observable, dict[str, float]]) -> None:
     program, observable, row = case

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from amounts import examples
 from hypothesis import assume, given, settings
 from reference.flow_walk import FlowWalk, Place
 from reference.precision import is_extended
@@ -182,7 +183,7 @@ def test_numbers_of_a_loop() -> None:
     assert bounds.reason == ""
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(8))
 @given(cases(growing=False))
 def test_random_programs(case: tuple[Program, Observable, dict[str, float]]) -> None:
     program, observable, params = case

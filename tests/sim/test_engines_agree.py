@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amounts import examples
 from hypothesis import given, settings
 from random_parts import MIXTURES
 from strategies import cases
@@ -84,7 +85,7 @@ def test_reference_cases(case: dict[str, Any]) -> None:
 def test_random_programs(declared: bool) -> None:
     answered: list[int] = []
 
-    @settings(max_examples=60)
+    @settings(max_examples=examples(30))
     @given(cases(noise=MIXTURES, declared=declared))
     def check(case: tuple[Program, Observable, dict[str, float]]) -> None:
         program, observable, row = case

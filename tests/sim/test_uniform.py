@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from amounts import examples
 from hypothesis import given, settings
 from reference.flow_walk import FlowWalk, Place, States
 from strategies import cases
@@ -233,7 +234,7 @@ def test_an_error_ends_a_run() -> None:
 def test_random_programs() -> None:
     proved: list[bool] = []
 
-    @settings(max_examples=60)
+    @settings(max_examples=examples(30))
     @given(cases())
     def check(case: tuple[Program, Observable, dict[str, float]]) -> None:
         program, _, params = case

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from amounts import examples
 from helpers import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,7 +29,7 @@ def without_added(program: Program, state: State) -> State:
     return {store: rho for store, rho in merged.items() if np.abs(rho).max() > 1e-13}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(16))
 @given(st.data())
 def test_noisy_programs_do_what_the_definition_says(data: st.DataObject) -> None:
     program = data.draw(programs(declared=True))
@@ -42,7 +43,7 @@ def test_noisy_programs_do_what_the_definition_says(data: st.DataObject) -> None
     assert_close(without_added(program, run(noisy, params)), expected)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(16))
 @given(st.data())
 def test_noisy_programs_are_programs(data: st.DataObject) -> None:
     program = data.draw(programs(declared=True))
@@ -54,14 +55,14 @@ def test_noisy_programs_are_programs(data: st.DataObject) -> None:
     assert noisy.counters[: len(program.counters)] == program.counters
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(10))
 @given(programs(declared=True))
 def test_noise_of_strength_zero_changes_nothing(program: Program) -> None:
     nothing = NoiseModel({"*": [{"depolarize": 0}, {"X": 0, "Y": 0}], "reset": {"0": 0}}, (0, 0))
     assert nothing.apply(program) == program
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(10))
 @given(cases(), st.data())
 def test_parameters_of_strength_zero_change_nothing(case: tuple, data: st.DataObject) -> None:
     program, observable, params = case
@@ -73,7 +74,7 @@ def test_parameters_of_strength_zero_change_nothing(case: tuple, data: st.DataOb
     assert_close(after, before)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(10))
 @given(cases(), st.data())
 def test_read_out_at_the_end(case: tuple, data: st.DataObject) -> None:
     """The observable that a model makes, against bits that are flipped with its probabilities."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 
 import pytest
+from amounts import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -347,7 +348,7 @@ def _parses_or_refuses(text: str) -> None:
         assert parse(str(program)) == program
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(120))
 @given(st.text())
 @example("\ufeff")
 @example("\r")
@@ -357,13 +358,13 @@ def test_any_text(text: str) -> None:
     _parses_or_refuses(HEADER + text)
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(200))
 @given(st.lists(st.sampled_from(WORDS), max_size=40))
 def test_any_row_of_words(words: list[str]) -> None:
     _parses_or_refuses("qubit: q, r para: t, w[2] count: c " + " ".join(words))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(120))
 @given(st.data())
 def test_a_program_with_a_piece_cut_out_or_put_in(data: st.DataObject) -> None:
     text = (

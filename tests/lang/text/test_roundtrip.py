@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from amounts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
@@ -184,13 +185,13 @@ def test_conditions(condition: tree.Condition) -> None:
     _survives(program(tree.If(condition, (tree.Skip(),))))
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(30))
 @given(st.lists(statements, min_size=1, max_size=3))
 def test_programs(body: list[tree.Statement]) -> None:
     _survives(program(*body))
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(20))
 @given(st.lists(statements, min_size=1, max_size=2), st.floats(-1e9, 1e9), st.integers(-5, 5))
 def test_bound_programs(body: list[tree.Statement], t: float, p: int) -> None:
     bound = program(*body).bind(t=t, P=p)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amounts import examples
 from helpers import assert_close
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,7 +45,7 @@ def test_reference_cases(case: dict[str, Any]) -> None:
     assert abs(value - case["value"]) <= found.error_bound + 1e-8
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(12))
 @given(cases())
 def test_random_programs(case: Case) -> None:
     program, observable, row = case
@@ -179,7 +180,7 @@ def several(draw: st.DrawFn) -> tuple[Program, list[Observable], list[dict[str, 
     return program, [first, *others], rows
 
 
-@settings(max_examples=10)
+@settings(max_examples=examples(5))
 @given(several())
 def test_several_observables_and_rows_at_once_are_one_by_one(
     case: tuple[Program, list[Observable], list[dict[str, float]]],

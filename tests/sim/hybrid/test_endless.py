@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from amounts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
@@ -154,7 +155,7 @@ def check(
 def test_random_programs() -> None:
     said: list[int] = []
 
-    @settings(max_examples=60)
+    @settings(max_examples=examples(30))
     @given(programs(), st.sampled_from([0.4, 1.9]))
     def run(body: str, t: float) -> None:
         flow = lower(parse(f"qubit: q, r para: t, n count: c, k {body}"))

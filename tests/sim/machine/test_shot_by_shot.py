@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from amounts import examples
 from hypothesis import given, settings
 from sim.machine.plain_sampler import PlainSampler
 from sim.machine.sampled import ALL, assert_same, sampled
@@ -54,7 +55,7 @@ def test_a_register_of_twelve_qubits() -> None:
     assert_same(found, expected)
 
 
-@settings(max_examples=220)
+@settings(max_examples=examples(90))
 @given(cases(declared=True))
 def test_random_programs(case: tuple[Program, Observable, dict[str, float]]) -> None:
     program, observable, params = case

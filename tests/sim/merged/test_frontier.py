@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from amounts import examples
 from chi_square import exact_distribution
 from hypothesis import given, settings
 from reference.interpreter import value
@@ -38,7 +39,7 @@ def test_rows_have_the_exact_probabilities(name: str) -> None:
     assert len(np.unique(keys, axis=0)) == len(keys)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(24))
 @given(cases(declared=True))
 def test_so_have_those_of_random_programs(case: tuple[Program, Observable, dict[str, float]]) -> None:
     program, observable, params = case

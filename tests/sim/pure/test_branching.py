@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from amounts import examples
 from helpers import assert_close
 from hypothesis import HealthCheck, assume, given, settings
 from random_parts import MIXTURES
@@ -75,20 +76,26 @@ def small_trees(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_trees")
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=examples(16),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(cases(noise=MIXTURES))
 def test_random_programs(case: Case) -> None:
     checked_or_refused(case, check_engine)
 
 
 @pytest.mark.usefixtures("small_trees")
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=examples(10),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(cases(growing=False, noise=MIXTURES))
 def test_second_derivatives_of_random_programs(case: Case) -> None:
     checked_or_refused(case, check_curvature)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(10))
 @given(cases(unbounded=False, noise=MIXTURES))
 def test_where_nothing_is_random_both_engines_agree(case: Case) -> None:
     program, observable, params = case

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from amounts import examples
 from helpers import assert_close
 from hypothesis import HealthCheck, assume, given, settings
 from sim.pure.checks import CASES, check_curvature, check_engine, prepared
@@ -41,7 +42,9 @@ def test_reference_cases(case: dict[str, object]) -> None:
     assert_close(dict(zip(program.trainable, gradients[0, 0], strict=True)), case["gradient"])
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(
+    max_examples=examples(16), suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow]
+)
 @given(cases(noise=()))
 def test_random_programs(case: Case) -> None:
     program, observable, params = case
