@@ -81,15 +81,16 @@ def values_of(
     with np.errstate(over="ignore", invalid="ignore"):
         for index, term in group:
             rows, factor = functions.of(term)
+            some = slice(None) if len(rows) == values.shape[1] else rows  # a slice copies nothing
             for name, power in term.counters:
-                column = outcomes.counters[rows, program.counters.index(name)].astype(float)
+                column = outcomes.counters[some, program.counters.index(name)].astype(float)
                 factor = factor * (column if power == 1 else column**power)
             for qubit, letter in term.operators:
-                bits = outcomes.bits[rows, readout.qubits.index(qubit)]
-                factor = factor * np.array(EIGENVALUES[letter], dtype=float)[bits]
+                low, high = EIGENVALUES[letter]
+                factor = factor * np.where(outcomes.bits[some, readout.qubits.index(qubit)], high, low)
             # A Hermitian observable is the sum of the real parts: the imaginary ones add up to 0.
-            values[index, rows] += complex(term.coefficient).real * factor
-    if not np.all(np.abs(values) <= LARGEST_VALUE):
+            values[index, some] += complex(term.coefficient).real * factor
+    if not (values.max(initial=0.0) <= LARGEST_VALUE and values.min(initial=0.0) >= -LARGEST_VALUE):
         row = int(np.flatnonzero(~np.all(np.abs(values) <= LARGEST_VALUE, axis=0))[0])
         store = dict(zip(program.counters, outcomes.counters[row].tolist(), strict=True))
         raise EvaluationError(f"The observable is too large a number where a run ended with {store}.")
