@@ -196,5 +196,4 @@ def _late(terms: PairTerms, where: Floats) -> Floats:
     """How likely late occurrences are at sites, float (sites + 1,)."""
     if len(where):
         return np.asarray(where[len(where) // 2 :].mean(axis=0))
-    some = terms.looped if terms.endless else np.arange(terms.sites + 1) > 0
-    return np.asarray(some / some.sum())
+    return np.append(0.0, np.full(terms.sites, 1 / terms.sites))

@@ -47,8 +47,8 @@ class Pilot:
 def sites_of_occurrences(cells: Cells, terms: PairTerms, most: int, pilot: Pilot) -> Floats:
     """How likely occurrences are at sites, float (most, sites + 1).
 
-    Without a loop an occurrence is at the site with its number until runs say otherwise; with one it is at
-    the sites of loops, as often as others were.
+    Without a loop an occurrence is at the site with its number until runs say otherwise; with one it may be
+    at any, as often as others were: also behind the loop, where it follows any number of occurrences.
     """
     found = np.zeros((most, terms.sites + 1))
     for occurrence, site in (
@@ -58,8 +58,8 @@ def sites_of_occurrences(cells: Cells, terms: PairTerms, most: int, pilot: Pilot
         came = site > 0
         np.add.at(found, (occurrence[came] - 1, site[came]), 1.0)
     if terms.endless:
-        usual = np.where(terms.looped, found.sum(axis=0) + 1.0, 0.0)
-        found += usual / usual.sum()
+        usual = found[:, 1:].sum(axis=0) + 1.0
+        found[:, 1:] += usual / usual.sum()
     else:
         places = np.arange(min(most, terms.sites))
         found[places, places + 1] += 1.0

@@ -80,6 +80,27 @@ def test_hessians_are_unbiased_and_calibrated(name: str, shots: int, options: di
     assert_honest(found, shots, f.hessian(x))
 
 
+@pytest.mark.parametrize(
+    ("text", "x"),
+    [
+        ("qubit: q para: p, z count: n while flip(p) do n++ od; if flip(z) then n := 2*n fi", [0.5, 0.3]),
+        ("qubit: q para: p, z count: n if flip(z) then n := 2 fi; while flip(p) do n++ od", [0.5, 0.3]),
+        (
+            "qubit: q, r para: p, z count: n"
+            " Ry(p)[q]; while M[q] = 0 do Ry(p)[q]; n++ od; Ry(z)[r]; if M[r] = 1 then n := 2*n fi",
+            [2.2, 0.7],
+        ),
+    ],
+    ids=["flips, behind", "flips, before", "gates, behind"],
+)
+def test_pairs_inside_and_outside_of_a_loop(text: str, x: list[float]) -> None:
+    """The occurrence outside has any number behind a loop: it is not taken for one that never happens."""
+    f = of(text, "n")
+    found = [f.estimate_hessian(x, shots=2000, seed=s, backend=SINGLE) for s in range(40)]
+    assert_honest(found, 2000, f.hessian(x))
+    assert np.mean([one.stderr[0, 1] == 0 for one in found]) < 0.1
+
+
 @pytest.mark.parametrize(("name", "v"), [("groups", [1.0, -0.4]), ("no loop", [0.0, 2.0])])
 def test_products_are_unbiased_and_calibrated(name: str, v: list[float]) -> None:
     f, x = SUBJECTS[name]()
