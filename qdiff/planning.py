@@ -153,6 +153,8 @@ def plan(
 def _shots(number: int) -> str:
     if number >= UNTHINKABLE:
         return "more shots than anyone can make"
+    if number == 1:
+        return "1 shot"
     return f"{_rounded(number)} shots" if number else "no shots"
 
 

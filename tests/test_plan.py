@@ -128,6 +128,13 @@ def test_the_first_round_is_counted_at_its_own_variance() -> None:
     )  # rounds of 2000, 8000, 40000 and the rest
 
 
+def test_a_round_whose_runs_are_all_alike_says_nothing() -> None:
+    later = forecast(Ticking(first=0.0, later=1.0), 0.01, 1000, 5, (2,))
+    np.testing.assert_allclose(later.needed, forecast(Ticking(1.0, 1.0), 0.01, 1000, 5, (2,)).needed)
+    before = forecast(Ticking(first=1.0, later=0.0), 0.01, 1000, 5, (2,))
+    np.testing.assert_allclose(before.needed, later.needed)
+
+
 def test_a_first_round_that_is_enough() -> None:
     found = forecast(Ticking(1.0, 0.5), 0.1, 100, 5, (2,))
     np.testing.assert_allclose(found.needed, [100, 25])
@@ -163,6 +170,10 @@ def test_text() -> None:
     )
     for seconds, text in ((75.0, "75 s"), (600.0, "10 min"), (8640.0, "2 h"), (1.2e6, "330 h")):
         assert f"shots and {text} (" in str(plan_of(seconds=seconds))
+    assert str(plan_of(by_parameter={"t": 1, "u": 0})).splitlines()[1:] == [
+        "    t  1 shot",
+        "    u  no shots",
+    ]
     many = plan_of(by_parameter={f"t{i}": i for i in range(20)})
     assert str(many).splitlines()[-1] == "    and 8 more parameters"
     assert str(many).splitlines()[1] == "    t19  19 shots"

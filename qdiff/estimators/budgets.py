@@ -31,6 +31,7 @@ MARGIN = 1.05
 """Of predicted shots: standard errors are estimates themselves."""
 UNSEEN = 3
 """Runs that show no difference bound what they may have missed by 3/n (the rule of three)."""
+ROUNDING = 1e-12
 UNTHINKABLE = 1e18
 """Shots that nobody will make."""
 
@@ -129,10 +130,10 @@ def spend(
         )
     if least == 0:  # there is nothing to run: every derivative is exactly zero
         return replace(Combined([rounds.round(0, seed)], shape).estimate(seed, rounds.name), reason="")
-    largest = UNTHINKABLE if largest is None else max(largest, least)
+    most = UNTHINKABLE if largest is None else max(largest, least)
     if budget.in_one_round:
-        return Combined(_all(rounds, budget.most, seed, learned, largest), shape).estimate(seed, rounds.name)
-    return _in_rounds(rounds, budget, seed, shape, learned, clock, largest)
+        return Combined(_all(rounds, budget.most, seed, learned, most), shape).estimate(seed, rounds.name)
+    return _in_rounds(rounds, budget, seed, shape, learned, clock, most)
 
 
 def _all(rounds: Rounds, shots: int, seed: int, learned: object, largest: float) -> list[Round]:
@@ -168,7 +169,7 @@ def _in_rounds(
         following = _following(Combined(done), budget, rounds.least, affordable)
     combined = Combined(done, shape)
     estimate = combined.estimate(seed, rounds.name)
-    if budget.precision is None or (needed := _needed(combined, budget.precision)) <= combined.shots:
+    if budget.precision is None or (needed := _would_do(combined, budget.precision)) <= combined.shots:
         return estimate
     would = f"about {needed} shots would do" if needed < UNTHINKABLE else "no number of shots would do"
     said = (
@@ -191,7 +192,7 @@ def _following(done: Combined, budget: Budget, least: int, affordable: float) ->
 
 
 def _needed(done: Combined, precision: float) -> int:
-    """How many shots in all are expected to do."""
+    """How many shots in all would do if all were worth as much as those so far."""
     worst = float(done.stderr.max(initial=0.0))
     if worst <= precision:
         needed = UNSEEN / precision if np.any(done.unseen) else 1.0
@@ -199,6 +200,27 @@ def _needed(done: Combined, precision: float) -> int:
         times = worst / precision
         needed = MARGIN * done.shots * times * times
     return math.ceil(min(needed, UNTHINKABLE))
+
+
+def _would_do(done: Combined, precision: float) -> int:
+    """How many shots in all are expected to do: n with n² precision² = Σ_r n_r v_r + (n - Σ_r n_r) v.
+
+    v_r is the variance of a shot of a round, and v that of those after the first, which shared out its shots
+    without knowing much. Where they are too few to tell, v is that of all.
+    """
+    missing = done.stderr > precision
+    first, shots = done.rounds[0], float(done.shots)
+    later = shots - first.shots
+    if not np.any(missing) or later < first.shots / 2:
+        return _needed(done, precision)
+    spent = np.diag(done.covariance)[missing] * shots**2
+    before = np.diag(first.covariance)[missing] * float(first.shots) ** 2
+    coming = np.maximum(spent - before, 0.0) / later
+    with np.errstate(over="ignore"):
+        half = np.minimum(coming / precision / precision / 2, UNTHINKABLE)
+        rest = np.minimum((spent - shots * coming) / precision / precision, UNTHINKABLE**2)
+    in_all = half + np.sqrt(np.maximum(half**2 + rest, 0.0))
+    return math.ceil(min(MARGIN * float(in_all.max()) * (1 - ROUNDING), UNTHINKABLE))
 
 
 def _positive(value: object) -> bool:

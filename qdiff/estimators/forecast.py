@@ -99,7 +99,9 @@ def forecast(
         times.append(clock() - begun)
     together = Combined(done, shape)
     usual = max(FIRST, least)
-    needed = _needed(_wanted(done[0], precision), _wanted(done[-1], precision), usual)
+    first, last = (_wanted(one, precision) for one in (done[0], done[-1]))
+    # A round whose runs were all alike says nothing of the next ones.
+    needed = _needed(np.where(first, first, last), np.where(last, last, first), usual)
     unseen = np.where(together.unseen, min(UNSEEN / precision, UNTHINKABLE), 0.0)
     a_shot = max(times[2] - times[1], LEAST_SHARE * times[2]) / (sizes[2] - least + 1)
     a_round = max(times[2] - a_shot * sizes[2], 0.0)

@@ -14,7 +14,7 @@ from qdiff.estimators.estimate import Estimate
 from qdiff.estimators.hessian_entries import Entry, entries_of_hessian, entries_of_product
 from qdiff.estimators.second_order import SecondOrderRounds
 from qdiff.lang.parameters import resolve
-from qdiff.objective.shots import problem_of, require_finite, require_truth_value
+from qdiff.objective.shots import problem_of, require_finite, require_served, require_truth_value
 from qdiff.rules.registry import checked_name
 from qdiff.sim.exact import Floats
 from qdiff.sim.protocol import Backend
@@ -63,6 +63,7 @@ def estimate_second(
     rounds = SecondOrderRounds(problem, entries, int(np.prod(shape)), rule)
     if not assume_finite:
         require_finite(f, values, tuple(dict.fromkeys(name for entry in entries for name in entry.wrt)))
+    require_served(problem, rounds)
     # What was learned is of these numbers of shots and parameters: later estimates learn it again.
     return replace(spend(rounds, budget, seed, shape, largest=LARGEST_ROUND), learned=None)
 

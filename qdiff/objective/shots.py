@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qdiff.errors import EvaluationError, QdiffError, ResourceError
+from qdiff.errors import BackendError, EvaluationError, QdiffError, ResourceError, listed
 from qdiff.estimators.budgets import LARGEST_ROUND, Budget, spend
 from qdiff.estimators.estimate import Estimate
 from qdiff.estimators.expectation import estimate_values
@@ -28,8 +28,8 @@ from qdiff.lang.walk import differentiable_expressions, statements
 from qdiff.objective.chain import Chain
 from qdiff.objective.quantities import Mean, Quantity
 from qdiff.sim.exact import FROM_SHOTS
-from qdiff.sim.protocol import Backend
-from qdiff.sim.registry import DEFAULT, find_backend
+from qdiff.sim.protocol import Backend, Readout, TangentBackend
+from qdiff.sim.registry import DEFAULT, find_backend, require
 
 KEPT = 64
 """Answers that are kept: the same parameters are asked for again and again."""
@@ -151,7 +151,37 @@ def gradient_rounds(
     rounds = chosen.on(problem)
     if not assume_finite and chosen.sums_occurrences:
         require_finite(f, values, wrt)
+    require_served(problem, rounds)
     return rounds
+
+
+def require_served(problem: Problem, rounds: Rounds) -> None:
+    """Refuse a backend that cannot run what an estimator runs.
+
+    Raises:
+        BackendError: it cannot; where it runs the program itself, the estimators that it serves are named.
+    """
+    try:
+        _ = rounds.least  # prepares the derivative programs
+    except BackendError as error:
+        served = _served(problem)
+        if not served:
+            raise
+        raise BackendError(
+            f'Estimator "{rounds.name}" runs derivative programs, which need more than the program itself. '
+            f"{error} Estimators of first derivatives that `{problem.backend.name}` serves: {listed(served)}."
+        ) from error
+
+
+def _served(problem: Problem) -> list[str]:
+    """The estimators that run nothing but the program; none where the backend cannot run it."""
+    backend = problem.backend
+    try:
+        require(backend, problem.program, Readout())
+    except BackendError:
+        return []
+    able = backend.capabilities.tangents and backend.capabilities.expectations
+    return [*(["trajectory"] if able and isinstance(backend, TangentBackend) else []), "finite-shift", "spsa"]
 
 
 def require_truth_value(assume_finite: object) -> None:
@@ -167,14 +197,19 @@ def require_truth_value(assume_finite: object) -> None:
 def require_finite(f: Sampled, values: Mapping[str, float], wrt: Sequence[str]) -> None:
     """Refuse derivatives whose sum over occurrences is not proved to converge.
 
-    A parameter that is in no loop without a bound has finitely many occurrences, whatever loops do.
+    A parameter that is in no loop without a bound, and in no expression that reads counters, has finitely
+    many occurrences with bounded weights, whatever loops do; without such loops every parameter has.
 
     Raises:
         QdiffError: the expected number of occurrences is infinite, or could not be proved to be finite.
     """
     loops = [s for s in statements(f.program.body) if isinstance(s, While) and s.bound is None]
-    repeated = {name for loop in loops for e in differentiable_expressions((loop,)) for name in e.parameters()}
-    asked = tuple(name for name in wrt if name in repeated)
+    if not loops:
+        return
+    within = {e for loop in loops for e in differentiable_expressions((loop,))}
+    reading = {e for e in differentiable_expressions(f.program.body) if e.counters()}
+    unsure = {name for e in within | reading for name in e.parameters()}
+    asked = tuple(name for name in wrt if name in unsure)
     if asked:
         problem = _not_finite(f.chain, tuple(values.items()), asked)
         if problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -221,6 +221,57 @@ def test_as_many_shots_as_were_named_would_do() -> None:
     found = spent(Toy(spread=(1.0, 3.0)), precision=0.01, max_shots=10_000)
     would = int(found.note.split("about ")[1].split()[0])
     assert spent(Toy(spread=(1.0, 3.0)), precision=0.01, max_shots=would).reached
+
+
+@dataclass
+class Learning(Toy):
+    """After the first round a shot has variance 1 in place of 100."""
+
+    def round(self, shots: int, seed: int, learned: object = None) -> Round:
+        found = super().round(shots, seed, learned)
+        return found if learned is None else replace(found, covariance=found.covariance / 100)
+
+
+def test_what_would_do_is_said_of_later_rounds() -> None:
+    """n² 0.01² = 2000 · 100 + (n - 2000) · 1: n = 49 777, where the first round alone says 1 000 000."""
+    toy = Learning(spread=(10.0,))
+    found = spent(toy, precision=0.01, max_shots=3000)
+    n = (1e4 + math.sqrt(1e8 + 4 * 1e4 * 2000 * 99)) / 2
+    assert f"about {math.ceil(1.05 * n)} shots would do" in found.note
+    whole = spent(Learning(spread=(10.0,)), precision=0.01)
+    assert whole.reached
+    assert n < whole.shots < 1.2 * n
+    # One later round of a hundred shots tells nothing.
+    few = spent(Learning(spread=(10.0,)), precision=0.01, max_shots=2100)
+    assert f"about {math.ceil(1.05 * 2100 * (few.stderr[0] / 0.01) ** 2)} shots" in few.note
+
+
+def test_rounds_of_so_many_shots_at_most() -> None:
+    toy = Toy()
+    found = spend(toy, Budget(shots=25_003), 3, (1,), "before", toy.clock, largest=10_000)
+    assert found.shots == 25_003
+    assert [shots for shots, _, _ in toy.asked] == [8334, 8334, 8335]
+    assert [learned for _, _, learned in toy.asked] == ["before", "after 1", "after 2"]
+    assert len({seed for _, seed, _ in toy.asked}) == 3
+    assert toy.asked[0][1] == 3
+    toy = Toy(least=10)
+    assert spend(toy, Budget(shots=19), 3, (1,), None, toy.clock, largest=5).shots == 19
+    assert toy.shots == [19]
+    toy = Toy()
+    spend(toy, Budget(precision=0.005), 3, (1,), None, toy.clock, largest=10_000)
+    assert max(toy.shots) == 10_000
+    assert toy.shots[:3] == [2000, 8000, 10_000]
+
+
+def test_shots_without_end() -> None:
+    with pytest.raises(QdiffError) as caught:
+        Budget(shots=2 * 10**18)
+    assert str(caught.value) == (
+        "shots=2000000000000000000 are more than anyone can make. Say precision=0.01 for as many as an error "
+        "takes, or seconds=5 for as many as the time allows."
+    )
+    assert Budget(shots=10**18).most == 10**18
+    assert Budget(seconds=1.0, max_shots=10**30).most == 10**30
 
 
 def test_a_precision_out_of_reach_of_any_number() -> None:
