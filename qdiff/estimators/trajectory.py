@@ -5,8 +5,8 @@
 with b, β from other runs (`baselines`), so that the mean is unbiased. The shots are cut into blocks of nearly
 one size; each is an estimate of its own, made by whichever worker is free, and all together are one. The
 variance of X has 2n/(kurtosis - 1) degrees of freedom: where few runs make most of it, intervals are wider.
-Source: the score-function estimator; for quantum trajectories `docs/architecture.md`, "The trajectory
-    adjoint".
+Source: the score-function estimator; for quantum trajectories `docs/architecture.md`, "The
+trajectory adjoint".
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.errors import BackendError
+from qdiff.errors import BackendError, EvaluationError
 from qdiff.estimators.baselines import contributions
 from qdiff.estimators.executors import in_order
 from qdiff.estimators.method import Estimator
@@ -29,7 +29,7 @@ from qdiff.estimators.rounds import Round
 from qdiff.estimators.steps import moving
 from qdiff.lang.tree import Case, Channel, Flip, Measure, Measured, Program, Reset, While
 from qdiff.lang.walk import all_conditions, statements
-from qdiff.sim.protocol import Job, Prepared, TangentBackend
+from qdiff.sim.protocol import Gradients, Job, Prepared, TangentBackend
 
 Floats = NDArray[np.float64]
 
@@ -41,6 +41,8 @@ LEAST_SHOTS = 2
 ENOUGH = 2000
 """Fewer runs do not show how heavy the tails are that the long runs of a loop make."""
 TOO_FEW = f"{{shots}} runs are too few to show what rare, long ones contribute: use {ENOUGH} or more"
+LARGEST = 1e70
+"""Sums of fourth powers stay finite."""
 KEPT = 16
 """Problems that a worker keeps."""
 
@@ -136,6 +138,7 @@ class TrajectoryRounds:
         """Run a block here."""
         job = Job(self.prepared, self.problem.params, block.number, block.seed, first=block.first)
         [found] = self.backend.run_gradients([job])
+        _require_powers(found)
         x, n = contributions(found), block.number
         value = x.mean(axis=1)
         x -= value[:, None]
@@ -180,6 +183,22 @@ def _with_tangents(problem: Problem) -> TangentBackend:
         f'Runs of backend `{backend.name}` carry no derivatives, which estimator "trajectory" needs: use '
         'backend `trajectory`, or estimator "stratified" or "insertion".'
     )
+
+
+def _require_powers(found: Gradients) -> None:
+    """Refuse numbers whose fourth powers are not finite.
+
+    Raises:
+        EvaluationError: what a run reads, or a derivative of it, is such a number.
+    """
+    for what, array in (("observable", found.values), ("derivative", found.slopes), ("score", found.scores)):
+        largest, least = array.max(initial=0.0), array.min(initial=0.0)
+        if not (largest <= LARGEST and least >= -LARGEST):
+            fits = (np.abs(array) <= LARGEST).reshape(len(array), -1).all(axis=1)
+            row = int(np.flatnonzero(~fits)[0])
+            raise EvaluationError(
+                f"The {what} of run {row} is too large a number: its fourth power is needed."
+            )
 
 
 def _draws(program: Program) -> bool:

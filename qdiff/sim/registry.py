@@ -77,10 +77,10 @@ def find_backend(backend: str | Backend | None = None) -> Backend:
             hint = did_you_mean(backend, known)
             raise BackendError(f"There is no backend `{backend}`. Known: {listed(known)}. {hint}".rstrip())
         return known[backend].build()
-    if not isinstance(backend, Backend):
+    if isinstance(backend, type) or not isinstance(backend, Backend):  # a class has the attributes, too
         raise BackendError(
             f"A backend is a name ({listed(known)}) or an object with name, capabilities, prepare and "
-            f"run; got {type(backend).__name__}."
+            f"run; got {backend!r}."
         )
     return backend
 

@@ -316,3 +316,11 @@ def test_refusals() -> None:
     certain = qd.expectation(qd.parse("qubit: q\npara: p\nif flip(p) then X[q] fi"), "Z[q]")
     with pytest.raises(EvaluationError, match=r'such a choice has no score\. Use estimator "stratified"'):
         estimate(certain, {"p": 0.0}, wrt="p")
+
+
+def test_numbers_that_are_too_large() -> None:
+    f = qd.expectation(qd.parse("qubit: q para: t Ry(t)[q]; if M[q] = 1 then skip fi"), 1e75 * qd.Z("q"))
+    with pytest.raises(
+        EvaluationError, match=r"^The observable of run 0 is too large a number: its fourth power"
+    ):
+        f.estimate_grad([0.4], shots=20, seed=1, estimator="trajectory")

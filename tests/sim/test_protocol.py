@@ -327,5 +327,7 @@ def test_backends_that_are_none() -> None:
         registry.find_backend(3)  # type: ignore[arg-type]
     assert str(caught.value) == (
         "A backend is a name (trajectory, merged) or an object with name, capabilities, prepare and run; "
-        "got int."
+        "got 3."
     )
+    with pytest.raises(BackendError, match=r"got <class '.*TrajectoryBackend'>\.$"):
+        registry.find_backend(TrajectoryBackend)  # type: ignore[arg-type]
