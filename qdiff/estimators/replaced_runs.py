@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiff.errors import QdiffError
-from qdiff.estimators.executors import in_order
 from qdiff.estimators.groups import Group, readout_of, shared_groups, values_of
 from qdiff.estimators.occurrence_laws import LARGEST_CUT
+from qdiff.estimators.parallel.executors import in_order
 from qdiff.estimators.problem import Problem
 from qdiff.estimators.problem_text import ProblemText
 from qdiff.estimators.row_weights import RowWeights

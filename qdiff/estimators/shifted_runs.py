@@ -98,7 +98,7 @@ class ShiftedRuns:
         if self.problem.executor is None:
             yield from map(self.sides, blocks)
         else:
-            from qdiff.estimators.executors import in_order
+            from qdiff.estimators.parallel.executors import in_order
 
             text = ProblemText.of(self.problem)
             yield from in_order(_sides_of, ((text, block) for block in blocks), self.problem.executor)

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from qdiff.errors import BackendError, EvaluationError
 from qdiff.estimators.baselines import contributions
-from qdiff.estimators.executors import in_order
 from qdiff.estimators.method import Estimator
+from qdiff.estimators.parallel.executors import in_order
 from qdiff.estimators.problem import Problem
 from qdiff.estimators.problem_text import ProblemText
 from qdiff.estimators.rounds import Round

@@ -139,7 +139,7 @@ class ValueRuns:
         if self.problem.executor is None:
             yield from ((batch, self.summaries(batch)) for batch in batches)
         else:
-            from qdiff.estimators.executors import in_order
+            from qdiff.estimators.parallel.executors import in_order
 
             text, sent = ProblemText.of(self.problem), list(batches)
             tasks = ((text, batch) for batch in sent)

@@ -11,8 +11,8 @@ import numpy as np
 from qdiff.errors import ParameterError, ResourceError
 from qdiff.estimators.budgets import LARGEST_ROUND, Budget, spend
 from qdiff.estimators.estimate import Estimate
-from qdiff.estimators.hessian_entries import Entry, entries_of_hessian, entries_of_product
-from qdiff.estimators.second_order import SecondOrderRounds
+from qdiff.estimators.second_order.entries import Entry, entries_of_hessian, entries_of_product
+from qdiff.estimators.second_order.rounds import SecondOrderRounds
 from qdiff.lang.parameters import resolve
 from qdiff.objective.shots import problem_of, require_finite, require_served, require_truth_value
 from qdiff.rules.registry import checked_name

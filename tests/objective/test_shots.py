@@ -15,8 +15,8 @@ import pytest
 import qdiff as qd
 from qdiff.errors import BackendError, EvaluationError, ParameterError, QdiffError
 from qdiff.estimators.budgets import LARGEST_ROUND
-from qdiff.estimators.executors import ExecutorError
 from qdiff.estimators.methods import METHODS
+from qdiff.estimators.parallel.executors import ExecutorError
 from qdiff.objective.chain import Chain
 from qdiff.objective.second_order_shots import LARGEST_ENTRY
 from qdiff.sim.machine.backend import TrajectoryBackend

@@ -5,7 +5,7 @@
 Each entry a ≤ b has runs of its own, in which an occurrence is replaced for θ_a and one for θ_b; the result
 is a linear function of the entries, with the covariance that follows. A pilot, a tenth of the shots and kept
 apart from the estimate, learns how large the contributions are; the rest is shared out by Neyman's rule over
-all entries (`pair_designs`). Source: Neyman, "On the two different aspects of the representative method"
+all entries (`designs`). Source: Neyman, "On the two different aspects of the representative method"
 (1934).
 """
 
@@ -18,15 +18,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.estimators.background import MOST_LISTED, background_of, unknown
-from qdiff.estimators.hessian_entries import Entry
-from qdiff.estimators.pair_designs import LEAST, PairChannel, designed
-from qdiff.estimators.pair_pilots import Pilot
-from qdiff.estimators.pair_runs import Part, made
-from qdiff.estimators.pair_terms import PairTerms
 from qdiff.estimators.problem import Problem
 from qdiff.estimators.replaced_runs import Rendering, ReplacedRuns
 from qdiff.estimators.rounds import Round
+from qdiff.estimators.second_order.background import MOST_LISTED, background_of, unknown
+from qdiff.estimators.second_order.designs import LEAST, PairChannel, designed
+from qdiff.estimators.second_order.entries import Entry
+from qdiff.estimators.second_order.pilots import Pilot
+from qdiff.estimators.second_order.runs import Part, made
+from qdiff.estimators.second_order.terms import PairTerms
 from qdiff.estimators.shares import shared_out
 from qdiff.rules.registry import DEFAULT_RULE
 from qdiff.rules.second_order import SecondDerivativeProgram

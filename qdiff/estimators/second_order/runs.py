@@ -10,15 +10,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.estimators.background import Background
-from qdiff.estimators.hessian_entries import Entry
-from qdiff.estimators.pair_cells import cells_up_to
-from qdiff.estimators.pair_designs import PairChannel, PairDesign
-from qdiff.estimators.pair_draws import Drawing, Draws
-from qdiff.estimators.pair_lessons import lesson_of
-from qdiff.estimators.pair_pilots import Pilot
-from qdiff.estimators.pair_terms import PairTerms
 from qdiff.estimators.replaced_runs import BLOCK, Block, ReplacedRuns, Rows
+from qdiff.estimators.second_order.background import Background
+from qdiff.estimators.second_order.cells import cells_up_to
+from qdiff.estimators.second_order.designs import PairChannel, PairDesign
+from qdiff.estimators.second_order.draws import Drawing, Draws
+from qdiff.estimators.second_order.entries import Entry
+from qdiff.estimators.second_order.lessons import lesson_of
+from qdiff.estimators.second_order.pilots import Pilot
+from qdiff.estimators.second_order.terms import PairTerms
 from qdiff.estimators.strata import StrataMoments
 
 Floats = NDArray[np.float64]

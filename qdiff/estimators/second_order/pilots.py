@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.estimators.pair_cells import Cells
-from qdiff.estimators.pair_terms import PairTerms
+from qdiff.estimators.second_order.cells import Cells
+from qdiff.estimators.second_order.terms import PairTerms
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -15,13 +15,13 @@ from multiprocessing import active_children, get_all_start_methods, get_context
 from pathlib import Path
 
 import pytest
-from estimators.worker_tasks import MESSAGE, Square, large, no_start, runs, square, where
+from estimators.parallel.worker_tasks import MESSAGE, Square, large, no_start, runs, square, where
 
 import qdiff
 from qdiff.errors import ExecutorError, QdiffSyntaxError
-from qdiff.estimators import workers
-from qdiff.estimators.executors import WINDOW, in_order
-from qdiff.estimators.workers import MOST_RETRIES
+from qdiff.estimators.parallel import workers
+from qdiff.estimators.parallel.executors import WINDOW, in_order
+from qdiff.estimators.parallel.workers import MOST_RETRIES
 
 METHODS = get_all_start_methods()
 CLASSES = {"fork": "ForkProcess", "spawn": "SpawnProcess", "forkserver": "ForkServerProcess"}
@@ -300,8 +300,8 @@ def test_an_iterator_that_is_closed_cancels_what_has_not_begun(tmp_path: Path) -
 INTERRUPTED = """
 import signal, sys, time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from estimators.worker_tasks import Square, square
-from qdiff.estimators.executors import in_order
+from estimators.parallel.worker_tasks import Square, square
+from qdiff.estimators.parallel.executors import in_order
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -394,7 +394,7 @@ def test_threads_that_cannot_start() -> None:
 
 def test_importing_it_loads_no_processes() -> None:
     code = (
-        "import sys, qdiff.estimators.executors; "
+        "import sys, qdiff.estimators.parallel.executors; "
         "print([m for m in ('multiprocessing', 'distributed') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -37,8 +37,8 @@ from tempfile import TemporaryDirectory
 from typing import Generic, TypeVar
 
 from qdiff.errors import ExecutorError
-from qdiff.estimators.filed_results import Filed, filed
-from qdiff.estimators.losses import failure_of, is_loss, of_dask, shown
+from qdiff.estimators.parallel.filed_results import Filed, filed
+from qdiff.estimators.parallel.losses import failure_of, is_loss, of_dask, shown
 
 T = TypeVar("T")
 R = TypeVar("R")

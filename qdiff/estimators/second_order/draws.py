@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.estimators.pair_designs import PairChannel, PairDesign
 from qdiff.estimators.replaced_runs import NOT_REPLACED
+from qdiff.estimators.second_order.designs import PairChannel, PairDesign
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -15,14 +15,14 @@ from estimators.honesty import LARGEST_MEAN, LARGEST_SPREAD, SINGLE, SUBJECTS, e
 
 import qdiff as qd
 from qdiff.errors import EvaluationError, QdiffError
-from qdiff.estimators import pair_draws, second_order
 from qdiff.estimators.estimate import Estimate
+from qdiff.estimators.second_order import draws, rounds
 from qdiff.sim.machine.backend import TrajectoryBackend
 from qdiff.sim.protocol import Capabilities, Job, Outcomes, Prepared, Readout
 
 CASES = {
     case["name"]: case
-    for case in json.loads((Path(__file__).parents[1] / "reference" / "cases.json").read_text())
+    for case in json.loads((Path(__file__).parents[2] / "reference" / "cases.json").read_text())
 }
 AT = {
     "geometric": ["t"],
@@ -121,13 +121,13 @@ def test_reference_cases(name: str) -> None:
 
 def test_a_baseline_that_knows_the_replacement_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     f, x = SUBJECTS["no loop"]()
-    whole = pair_draws.Drawing.draws
+    whole = draws.Drawing.draws
 
-    def wrong(self: pair_draws.Drawing, *arguments: Any) -> pair_draws.Draws:
+    def wrong(self: draws.Drawing, *arguments: Any) -> draws.Draws:
         found = whole(self, *arguments)
         return replace(found, baselines=found.baselines + 2.0 * found.way)
 
-    monkeypatch.setattr(pair_draws.Drawing, "draws", wrong)
+    monkeypatch.setattr(draws.Drawing, "draws", wrong)
     found = [f.estimate_hessian(x, shots=400, seed=s, backend=SINGLE) for s in range(60)]
     off, _ = errors(*many(found, 400), f.hessian(x).ravel())
     assert np.max(np.abs(off)) > 2 * LARGEST_MEAN
@@ -135,9 +135,9 @@ def test_a_baseline_that_knows_the_replacement_is_caught(monkeypatch: pytest.Mon
 
 def test_a_lost_order_of_the_pair_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     f = of("qubit: q para: t Ry(t)[q]; Ry(t)[q]", "Z[q]")
-    whole = pair_draws.Drawing.draws
+    whole = draws.Drawing.draws
 
-    def wrong(self: pair_draws.Drawing, *arguments: Any) -> pair_draws.Draws:
+    def wrong(self: draws.Drawing, *arguments: Any) -> draws.Draws:
         found = whole(self, *arguments)
         return replace(found, scale=np.where(found.k < found.l, 1.0, found.scale))
 
@@ -145,7 +145,7 @@ def test_a_lost_order_of_the_pair_is_caught(monkeypatch: pytest.MonkeyPatch) -> 
         found = [f.estimate_hessian([0.4], shots=100, seed=s, backend=SINGLE) for s in range(60)]
         off, _ = errors(*many(found, 100), f.hessian([0.4]).ravel())
         assert abs(off[0]) > 2 * LARGEST_MEAN if caught else abs(off[0]) < LARGEST_MEAN
-        monkeypatch.setattr(pair_draws.Drawing, "draws", wrong)
+        monkeypatch.setattr(draws.Drawing, "draws", wrong)
 
 
 def test_the_chain_rule_has_a_curvature() -> None:
@@ -306,7 +306,7 @@ def test_workers_and_backends_without_inputs_by_shot_give_the_same_kind_of_resul
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     f, x = SUBJECTS["no loop"]()
-    monkeypatch.setattr("qdiff.estimators.pair_runs.BLOCK", 50)
+    monkeypatch.setattr("qdiff.estimators.second_order.runs.BLOCK", 50)
     here = f.estimate_hessian(x, shots=700, seed=3)
     with ThreadPoolExecutor(2) as pool:
         there = f.estimate_hessian(x, shots=700, seed=3, executor=pool)
@@ -327,7 +327,7 @@ def test_cut_runs_are_reported() -> None:
 
 def test_occurrences_beyond_the_grid_are_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     f, x = SUBJECTS["geometric loop"]()
-    monkeypatch.setattr(second_order, "GRID", 3)
+    monkeypatch.setattr(rounds, "GRID", 3)
     found = [f.estimate_hessian(x, shots=600, seed=s, backend=SINGLE) for s in range(60)]
     assert_honest(found, 600, f.hessian(x))
     long = of("qubit: q para: t, u " + "Ry(t)[q]; Rx(u)[q]; " * 4, "Z[q]")

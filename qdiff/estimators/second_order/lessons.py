@@ -18,16 +18,16 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from qdiff.estimators.background import Background
-from qdiff.estimators.pair_cells import Cells
-from qdiff.estimators.pair_pilots import (
+from qdiff.estimators.second_order.background import Background
+from qdiff.estimators.second_order.cells import Cells
+from qdiff.estimators.second_order.pilots import (
     AS_HITS,
     Pilot,
     baselines_of,
     growth_of_weights,
     sites_of_occurrences,
 )
-from qdiff.estimators.pair_terms import PairTerms
+from qdiff.estimators.second_order.terms import PairTerms
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -53,7 +53,7 @@ def in_order(call: Callable[[T], R], tasks: Iterable[T], executor: Executor | No
 
 
 def _results(call: Callable[[T], R], tasks: Iterable[T], executor: Executor) -> Iterator[R]:
-    from qdiff.estimators.workers import Workers  # it loads `multiprocessing`
+    from qdiff.estimators.parallel.workers import Workers  # it loads `multiprocessing`
 
     workers = Workers(call, executor)
     complete = False

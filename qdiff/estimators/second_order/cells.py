@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiff.estimators.occurrence_laws import OccurrenceLaw
-from qdiff.estimators.pair_terms import PairTerms
+from qdiff.estimators.second_order.terms import PairTerms
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from qdiff.estimators.filed_results import SMALL, Filed, filed
+from qdiff.estimators.parallel.filed_results import SMALL, Filed, filed
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,11 +8,11 @@ from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
-from estimators.worker_tasks import MESSAGE, Square, runs, square
+from estimators.parallel.worker_tasks import MESSAGE, Square, runs, square
 
 from qdiff.errors import ExecutorError, QdiffSyntaxError
-from qdiff.estimators import workers
-from qdiff.estimators.executors import in_order
+from qdiff.estimators.parallel import workers
+from qdiff.estimators.parallel.executors import in_order
 
 dask = pytest.importorskip("dask", reason="Dask is not installed")
 distributed = pytest.importorskip("distributed", reason="Dask's distributed is not installed")

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiff.estimators.occurrence_laws import LogPower, Mixture, OccurrenceLaw
-from qdiff.estimators.pair_cells import Beyond, Cells
-from qdiff.estimators.pair_lessons import PairLesson, ways_of
-from qdiff.estimators.pair_terms import PairTerms
+from qdiff.estimators.second_order.cells import Beyond, Cells
+from qdiff.estimators.second_order.lessons import PairLesson, ways_of
+from qdiff.estimators.second_order.terms import PairTerms
 from qdiff.estimators.shares import shared_out
 
 Floats = NDArray[np.float64]

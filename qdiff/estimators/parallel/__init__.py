@@ -1,0 +1,1 @@
+"""Runs elsewhere: blocks of text and numbers on any executor, lost ones made again."""

@@ -1,0 +1,1 @@
+"""Hessians and Hessian-vector products from shots: pairs of replaced occurrences."""
