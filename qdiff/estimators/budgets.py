@@ -129,7 +129,7 @@ def spend(
             f'"{rounds.name}" needs at least {least} here. Use {budget.limit}={least} or more.'
         )
     if least == 0:  # there is nothing to run: every derivative is exactly zero
-        return replace(Combined([rounds.round(0, seed)], shape).estimate(seed, rounds.name), reason="")
+        return Combined([rounds.round(0, seed)], shape).estimate(seed, rounds.name)
     most = UNTHINKABLE if largest is None else max(largest, least)
     if budget.in_one_round:
         return Combined(_all(rounds, budget.most, seed, learned, most), shape).estimate(seed, rounds.name)

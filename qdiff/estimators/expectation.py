@@ -31,7 +31,7 @@ from qdiff.estimators.budgets import Budget, spend
 from qdiff.estimators.estimate import Estimate
 from qdiff.estimators.groups import EIGENVALUES, Group, shared_groups, weight_of
 from qdiff.estimators.problem import Problem
-from qdiff.estimators.rounds import Round
+from qdiff.estimators.rounds import Round, welch
 from qdiff.estimators.value_runs import Summary, ValueRuns
 from qdiff.lang.noise.readout import ReadoutErrors
 from qdiff.lang.observable import Observable
@@ -151,13 +151,14 @@ class ExpectationRounds:
     def round(self, shots: int, seed: int, learned: object = None) -> Round:
         """See `Rounds.round`."""
         parts = self.runs.run(_shares(self.groups, shots), seed)
+        numbers = np.array([float(part.moments.number) for part in parts])
         each = np.stack([part.moments.covariance / part.moments.number for part in parts])
         seen = _seen(parts, shots, learned)
         return Round(
             value=_summed([part.moments.mean for part in parts]),
             covariance=_summed(each),
             third=np.zeros(len(self.problem.observables)),
-            degrees=_degrees(parts, np.einsum("gmm->gm", each)),
+            degrees=welch(np.einsum("gmm->gm", each), np.maximum(numbers - 1, 1)[:, None]),
             shots=shots,
             cut=sum(part.cut for part in parts),
             learned=seen,
@@ -241,13 +242,3 @@ def _seen(parts: Sequence[Summary], shots: int, before: object) -> _Seen:
 def _summed(parts: Sequence[Floats] | Floats) -> Floats:
     """Σ_g without rounding in between: terms of large coefficients may cancel."""
     return np.asarray(np.apply_along_axis(math.fsum, 0, np.stack(list(parts))))
-
-
-def _degrees(parts: Sequence[Summary], variances: Floats) -> Floats:
-    """Welch and Satterthwaite: (Σ v_g)² / Σ v_g²/(n_g - 1), v_g (g, m) the variances of the means."""
-    largest = variances.max(axis=0)
-    # Squares of tiny variances would underflow.
-    relative = variances / np.where(largest > 0, largest, 1.0)
-    freedom = np.array([float(part.moments.number - 1) for part in parts])
-    spread = (relative**2 / freedom[:, None]).sum(axis=0)
-    return np.where(largest > 0, relative.sum(axis=0) ** 2 / np.where(largest > 0, spread, 1.0), math.inf)

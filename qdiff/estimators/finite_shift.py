@@ -36,6 +36,7 @@ from qdiff.estimators.steps import (
     within_values,
 )
 from qdiff.estimators.strata import StrataMoments
+from qdiff.estimators.tally import Tally
 from qdiff.sim.seeds import derived_seed
 
 LEAST_PAIRS = 2
@@ -113,10 +114,9 @@ class FiniteShiftRounds:
     def round(self, shots: int, seed: int, learned: object = None) -> Round:
         """See `Rounds.round`."""
         channels, size = self.channels, self.problem.size
-        value, third, bias = np.zeros(size), np.zeros(size), np.zeros(size)
-        covariance, squares = np.zeros((size, size)), np.zeros(size)
         if not channels:
-            return Round(value, covariance, third, np.full(size, np.inf), 0)
+            return Round.nothing(size)
+        tally, bias = Tally(size), np.zeros(size)
         weights = [float(weight_of(self.runs.groups[group])) for _, group in channels]
         pairs = shared_out(shots // 2, weights, LEAST_PAIRS)
         steps, notes = self._steps(pairs)
@@ -127,24 +127,14 @@ class FiniteShiftRounds:
         found, cut, said = self._run(pairs, steps, seed)
         for (name, _), moments in zip(channels, found, strict=True):
             at = self.problem.places(name)
-            parts = moments.covariance_of_mean
-            value[at] += moments.mean.sum(axis=0)
-            covariance[np.ix_(at, at)] += parts.sum(axis=0)
-            third[at] += moments.third_of_mean.sum(axis=0)
-            squares[at] += (np.einsum("hii->hi", parts) ** 2 / (moments.number[:, None] - 1)).sum(axis=0)
+            tally.add(moments, at)
             bias[at] = biases[name]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            degrees = np.where(squares > 0, np.diag(covariance) ** 2 / squares, np.inf)
-        return Round(
-            value,
-            covariance,
-            third,
-            degrees,
+        tally.heard(cut, "")
+        return tally.round(
             2 * int(pairs.sum()),
-            cut,
+            (*notes, *said),
             bias=bias,
             exact=self.problem.exact(name for name, _ in channels),
-            notes=(*notes, *said),
         )
 
     def _steps(self, pairs: Ints) -> tuple[dict[str, float], list[str]]:

@@ -33,6 +33,7 @@ from qdiff.estimators.rounds import Round
 from qdiff.estimators.shares import shared_out
 from qdiff.estimators.strata import StrataMoments
 from qdiff.estimators.survival import Survival
+from qdiff.estimators.tally import Tally
 from qdiff.estimators.term_laws import TermLaw
 from qdiff.rules.registry import DEFAULT_RULE, checked_name
 from qdiff.rules.self_contained import SelfContained
@@ -141,8 +142,8 @@ class InsertionRounds:
         channels = self.channels
         size = self.problem.size
         if not channels:
-            return Round(np.zeros(size), np.zeros((size, size)), np.zeros(size), np.full(size, np.inf), 0)
-        weights = [float(w) for w in _weights(channels)]
+            return Round.nothing(size)
+        weights = _weights(channels)
         pilots = np.zeros(len(channels), dtype=np.int64)
         profiles: list[Profile | None] = [None] * len(channels)
         if learned is not None:
@@ -152,9 +153,7 @@ class InsertionRounds:
             for c, (_, runs, group) in enumerate(channels):
                 profiles[c] = profile_of(runs, group, int(pilots[c]), derived_seed(seed, c, 1))
         main = shared_out(shots - int(pilots.sum()), weights)
-        value, covariance, third = np.zeros(size), np.zeros((size, size)), np.zeros(size)
-        squares, cut = np.zeros(size), 0
-        notes: list[str] = []
+        tally = Tally(size)
         lives: dict[str, Survival] = {}
         contributions: list[Contribution] = []
         for c, (parameter, runs, group) in enumerate(channels):
@@ -165,31 +164,17 @@ class InsertionRounds:
                 runs, group, int(main[c]), derived_seed(seed, c), law
             )
             at = self.problem.places(parameter)
-            part = moments.covariance_of_mean[0]
-            value[at] += moments.mean[0]
-            covariance[np.ix_(at, at)] += part
-            third[at] += moments.third_of_mean[0]
-            squares[at] += np.diag(part) ** 2 / (main[c] - 1)
+            tally.add(moments, at)
+            tally.heard(lost, note)
             contributions += drawn.contributions(int(main[c]), parameter, at.tolist())
-            cut += lost
-            notes += [note] if note else []
             lives[parameter] = lives[parameter].joined(seen) if parameter in lives else seen
-        variances = np.diag(covariance)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            degrees = np.where(squares > 0, variances**2 / squares, np.inf)
         known = tuple(profiles) if any(profile is not None for profile in profiles) else None
-        return Round(
-            value,
-            covariance,
-            third,
-            degrees,
+        return tally.round(
             shots,
-            cut,
-            tuple(contributions),
-            known,
+            contributions=tuple(contributions),
+            learned=known,
             exact=self.problem.exact(name for name, *_ in channels),
             reasons=self._reasons(lives),
-            notes=tuple(notes),
         )
 
     def _remembered(self, learned: object) -> list[Profile | None]:

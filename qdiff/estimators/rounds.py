@@ -39,8 +39,9 @@ class Round:
         learned: what later rounds may use, in numbers; None where nothing is.
         bias: float (D,), a proved bound of the bias.
         exact: bool (D,), what is known without runs, such as 0 where nothing depends on the parameter.
-        reasons: why an interval is not to be trusted whose last and largest round this is.
-        judged: whether nothing but `reasons` and cut runs speaks against intervals, however the numbers look.
+        reasons: why an interval is not to be trusted whose largest round this is (or last, if it is judged).
+        judged: whether nothing but `reasons`, of this round and of all before, and cut runs speaks against
+            intervals, however the numbers look.
         notes: what the backend did otherwise than asked.
     """
 
@@ -57,6 +58,29 @@ class Round:
     reasons: tuple[str, ...] = ()
     judged: bool = False
     notes: tuple[str, ...] = ()
+
+    @classmethod
+    def nothing(cls, size: int) -> Round:
+        """Return a round without runs, of what is exactly zero."""
+        return cls(np.zeros(size), np.zeros((size, size)), np.zeros(size), np.full(size, np.inf), 0)
+
+
+def welch(variances: Floats, degrees: Floats) -> Floats:
+    """Return the degrees of freedom behind sums of variances, (D,); inf where nothing varies.
+
+        (Σ v)² / Σ v²/d
+
+    Args:
+        variances: (parts, D). degrees: (parts, D) or (parts, 1).
+
+    Source: Satterthwaite, "An approximate distribution of estimates of variance components" (1946).
+    """
+    largest = variances.max(axis=0, initial=0.0)
+    # Squares of tiny variances would underflow.
+    relative = variances / np.where(largest > 0, largest, 1.0)
+    spread = (relative**2 / degrees).sum(axis=0)
+    known = spread > 0
+    return np.where(known, relative.sum(axis=0) ** 2 / np.where(known, spread, 1.0), math.inf)
 
 
 class Rounds(Protocol):
@@ -106,6 +130,17 @@ class Combined:
         return np.asarray(np.einsum("r,rij->ij", self.shares**2, [each.covariance for each in self.rounds]))
 
     @property
+    def third(self) -> Floats:
+        """float (D,)."""
+        return np.asarray(np.einsum("r,rd->d", self.shares**3, [each.third for each in self.rounds]))
+
+    @property
+    def degrees(self) -> Floats:
+        """float (D,)."""
+        variances = np.stack([np.diag(each.covariance) for each in self.rounds])
+        return welch(self.shares[:, None] ** 2 * variances, np.stack([each.degrees for each in self.rounds]))
+
+    @property
     def stderr(self) -> Floats:
         """float (D,)."""
         return np.asarray(np.sqrt(np.maximum(np.diag(self.covariance), 0.0)))
@@ -124,13 +159,8 @@ class Combined:
         exact = np.all([np.broadcast_to(each.exact, self.value.shape) for each in self.rounds], axis=0)
         return np.asarray((self.stderr == 0) & ~exact)
 
-    def estimate(self, seed: int, estimator: str, reasons: Sequence[str] = ()) -> Estimate:
-        """Return them as an `Estimate`.
-
-        Args:
-            reasons: further ones not to trust intervals.
-        """
-        found = [*self._reasons(), *reasons]
+    def estimate(self, seed: int, estimator: str) -> Estimate:
+        """Return them as an `Estimate`."""
         bias = self.bias
         notes = dict.fromkeys(note for each in self.rounds for note in each.notes)
         return Estimate(
@@ -142,8 +172,8 @@ class Combined:
             bias_bound=bias.reshape(self.shape)
             if np.any(bias) and self.shape
             else float(np.max(bias, initial=0.0)),
-            degrees=self._degrees().reshape(self.shape) if self.shape else float(self._degrees()[0]),
-            reason="; ".join(dict.fromkeys(found)),
+            degrees=self.degrees.reshape(self.shape) if self.shape else float(self.degrees[0]),
+            reason="; ".join(dict.fromkeys(self._reasons())),
             note="; ".join(notes),
             covariance=self.covariance,
             contributions=merged([(each.shots, each.contributions) for each in self.rounds]),
@@ -156,16 +186,6 @@ class Combined:
         parts = [Combined(self.rounds[: n + 1]) for n in range(len(self.rounds))]
         return tuple([(part.shots, part.value, part.stderr) for part in parts])
 
-    def _degrees(self) -> Floats:
-        """Welch and Satterthwaite over rounds."""
-        variances = np.stack([np.diag(each.covariance) for each in self.rounds]) * self.shares[:, None] ** 2
-        largest = np.where(variances.max(axis=0) > 0, variances.max(axis=0), 1.0)
-        relative = variances / largest
-        spread = sum(r**2 / each.degrees for r, each in zip(relative, self.rounds, strict=True))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found = relative.sum(axis=0) ** 2 / spread
-        return np.where(np.isnan(found), math.inf, found)
-
     def _reasons(self) -> list[str]:
         found = []
         cut = sum(each.cut for each in self.rounds)
@@ -174,14 +194,14 @@ class Combined:
                 f"{cut} of {self.shots} runs were cut by the backend's step limit and count 0; "
                 "what they would have given is unknown"
             )
-        found += self.rounds[-1].reasons
         if self.rounds[-1].judged:
-            return found
+            return [*found, *self.rounds[-1].reasons]
+        found += max(reversed(self.rounds), key=lambda each: each.shots).reasons
         stderr = self.stderr
         if self.shots and np.any(self.unseen):
             found.append("runs that show no difference at all say nothing of their error")
-        third = np.einsum("r,rd->d", self.shares**3, [each.third for each in self.rounds])
-        skewness = np.abs(third) / np.where(stderr > 0, stderr, 1.0) ** 3
+        scale = np.where(stderr > 0, stderr, 1.0)
+        skewness = np.abs(self.third) / scale / scale / scale  # the cube of a tiny one would underflow
         if np.any(skewness > LARGEST_SKEWNESS):
             found.append(
                 f"a few large contributions make the error lopsided (skewness {np.max(skewness):.2g}, "

@@ -141,10 +141,10 @@ class SPSARounds:
     def round(self, shots: int, seed: int, learned: object = None) -> Round:
         """See `Rounds.round`."""
         size, pairs = self.problem.size, shots // 2
+        if not self.moved:
+            return Round.nothing(size)
         value, third, bias = np.zeros(size), np.zeros(size), np.zeros(size)
         covariance, degrees = np.zeros((size, size)), np.full(size, np.inf)
-        if not self.moved:
-            return Round(value, covariance, third, degrees, 0)
         h, notes = self._step(pairs)
         biases, unproved = biases_at(self.bounds, h)
         if unproved:

@@ -32,6 +32,7 @@ from qdiff.estimators.rounds import Round
 from qdiff.estimators.shares import shared_out
 from qdiff.estimators.strata import StrataMoments
 from qdiff.estimators.stratum_runs import Part, made
+from qdiff.estimators.tally import Tally
 from qdiff.estimators.term_laws import TermLaw
 from qdiff.rules.registry import DEFAULT_RULE, checked_name
 from qdiff.sim.seeds import derived_seed
@@ -110,7 +111,7 @@ class StratifiedRounds:
         """See `Rounds.round`."""
         parts, size = self.parts, self.problem.size
         if not parts:
-            return Round(np.zeros(size), np.zeros((size, size)), np.zeros(size), np.full(size, np.inf), 0)
+            return Round.nothing(size)
         if learned is None:
             lessons, spent = self._piloted(shots, seed)
         else:
@@ -120,38 +121,20 @@ class StratifiedRounds:
             for lesson, part in zip(lessons, parts, strict=True)
         ]
         designs = designed(channels, shots - spent)
-        value, third = np.zeros(size), np.zeros(size)
-        covariance = np.zeros((size, size))
-        squares = np.zeros(size)
-        cut, notes, contributions, news = 0, [], [], []
+        tally, contributions, news = Tally(size), [], []
         for c, (part, channel, design) in enumerate(zip(parts, channels, designs, strict=True)):
             result = made(part, channel, design, derived_seed(seed, c))
             moments, at = result.moments, self.problem.places(part.parameter)
-            value[at] += moments.mean.sum(axis=0)
-            each = moments.covariance_of_mean
-            covariance[np.ix_(at, at)] += each.sum(axis=0)
-            third[at] += moments.third_of_mean.sum(axis=0)
-            variances = np.einsum("hmm->hm", each)
-            squares[at] += (variances**2 / np.maximum(moments.number - 1, 1)[:, None]).sum(axis=0)
+            tally.add(moments, at)
+            tally.heard(result.cut, result.note)
             contributions += _contributions(part, design, moments, at)
-            cut += result.cut
-            notes += [result.note] if result.note else []
             old = channel.lesson
             news.append(old.taught(result.seen, old.slopes, old.centres, np.ones(len(at))).remembered())
-        total = np.diag(covariance)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            degrees = np.where(squares > 0, total**2 / squares, np.inf)
-        return Round(
-            value,
-            covariance,
-            third,
-            degrees,
+        return tally.round(
             shots,
-            cut,
-            tuple(contributions),
-            tuple(news),
+            contributions=tuple(contributions),
+            learned=tuple(news),
             exact=self.problem.exact(part.parameter for part in parts),
-            notes=tuple(notes),
         )
 
     # --- The pilot ---

@@ -25,7 +25,7 @@ from qdiff.estimators.method import Estimator
 from qdiff.estimators.parallel.executors import in_order
 from qdiff.estimators.problem import Problem
 from qdiff.estimators.problem_text import ProblemText
-from qdiff.estimators.rounds import Round
+from qdiff.estimators.rounds import Combined, Round
 from qdiff.estimators.steps import moving
 from qdiff.lang.tree import Case, Channel, Flip, Measure, Measured, Program, Reset, While
 from qdiff.lang.walk import all_conditions, statements
@@ -72,17 +72,6 @@ class Block:
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
-    """What one block says; the fields are those of a `Round`."""
-
-    value: Floats
-    covariance: Floats
-    third: Floats
-    degrees: Floats
-    cut: int
-
-
-@dataclass(frozen=True, eq=False)
 class TrajectoryRounds:
     """`Trajectory` at work."""
 
@@ -113,28 +102,21 @@ class TrajectoryRounds:
         """See `Rounds.round`."""
         size = self.problem.size
         if not self.moved:
-            nothing, known = np.zeros(size), np.full(size, np.inf)
-            return Round(nothing, np.zeros((size, size)), nothing, known, 0)
-        blocks = list(self._blocks(shots, seed))
-        parts = list(self._parts(blocks))
-        shares = np.array([block.number for block in blocks]) / shots
-        variances = shares[:, None] ** 2 * [np.diag(part.covariance) for part in parts]
-        relative = variances / np.where(variances.any(axis=0), variances.max(axis=0), 1.0)
-        spread = (relative**2 / [part.degrees for part in parts]).sum(axis=0)
-        spread = np.where(spread > 0, spread, 1.0)
+            return Round.nothing(size)
+        whole = Combined(list(self._parts(list(self._blocks(shots, seed)))))
         few = shots < ENOUGH and _loops(self.problem.program)
         return Round(
-            value=shares @ np.stack([part.value for part in parts]),
-            covariance=np.einsum("r,rij->ij", shares**2, [part.covariance for part in parts]),
-            third=shares**3 @ np.stack([part.third for part in parts]),
-            degrees=np.where(variances.any(axis=0), relative.sum(axis=0) ** 2 / spread, np.inf),
-            shots=shots,
-            cut=sum(part.cut for part in parts),
+            whole.value,
+            whole.covariance,
+            whole.third,
+            whole.degrees,
+            shots,
+            sum(each.cut for each in whole.rounds),
             exact=self.problem.exact(self.moved) | (not _draws(self.problem.program)),
             reasons=(TOO_FEW.format(shots=shots),) if few else (),
         )
 
-    def part(self, block: Block) -> Part:
+    def part(self, block: Block) -> Round:
         """Run a block here."""
         job = Job(self.prepared, self.problem.params, block.number, block.seed, first=block.first)
         [found] = self.backend.run_gradients([job])
@@ -143,18 +125,14 @@ class TrajectoryRounds:
         value = x.mean(axis=1)
         x -= value[:, None]
         scatter, squares = x @ x.T, x * x
+        third = np.einsum("jn,jn->j", squares, x) / n**3
         second = np.diag(scatter) / n
-        fourth = np.einsum("jn,jn->j", squares, squares) / n
-        kurtosis = np.divide(fourth, second**2, out=np.full(len(x), np.inf), where=second**2 > 0)
-        return Part(
-            value=value,
-            covariance=scatter / (n * (n - 1)),
-            third=np.einsum("jn,jn->j", squares, x) / n**3,
-            degrees=np.clip(2 * n / np.maximum(kurtosis - 1, 2 / n), 1.0, n - 1.0),
-            cut=int(found.cut.sum()),
-        )
+        squares /= np.where(second > 0, second, 1.0)[:, None]  # fourth powers of tiny numbers would underflow
+        kurtosis = np.where(second > 0, np.einsum("jn,jn->j", squares, squares) / n, np.inf)
+        degrees = np.clip(2 * n / np.maximum(kurtosis - 1, 2 / n), 1.0, n - 1.0)
+        return Round(value, scatter / (n * (n - 1)), third, degrees, n, int(found.cut.sum()))
 
-    def _parts(self, blocks: list[Block]) -> Iterator[Part]:
+    def _parts(self, blocks: list[Block]) -> Iterator[Round]:
         if self.problem.executor is None:
             return map(self.part, blocks)
         text = ProblemText.of(self.problem)
@@ -220,6 +198,6 @@ def _rebuilt(text: ProblemText) -> TrajectoryRounds:
     return Trajectory().on(text.rebuilt())
 
 
-def _part_of(task: tuple[ProblemText, Block]) -> Part:
+def _part_of(task: tuple[ProblemText, Block]) -> Round:
     text, block = task
     return _rebuilt(text).part(block)

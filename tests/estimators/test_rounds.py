@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from estimators.honesty import SINGLE
 
 import qdiff as qd
 from qdiff.errors import ParameterError
 from qdiff.estimators.contributions import Contribution
-from qdiff.estimators.rounds import LARGEST_SKEWNESS, Combined, Round
+from qdiff.estimators.methods import estimator_of
+from qdiff.estimators.rounds import LARGEST_SKEWNESS, Combined, Round, welch
+from qdiff.objective.shots import problem_of
 
 ALIKE = "runs that show no difference at all say nothing of their error"
 LOOP = qd.parse("qubit: q, r para: t, u Ry(t)[q]; while M[q] = 1 do Ry(t)[q]; Ry(t)[r] od")
@@ -87,6 +90,8 @@ def test_degrees_are_those_of_welch_and_satterthwaite() -> None:
     assert mixed == pytest.approx(4 * 10)
     still = a_round([0], 11, covariance=np.zeros((1, 1)))
     assert Combined([still, still]).estimate(1, "toy").degrees == math.inf
+    few = welch(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[5.0], [5.0]]))
+    assert few.tolist() == [10, math.inf]
     tiny = [a_round([0], 11, covariance=np.array([[1e-200]]))] * 2
     assert Combined(tiny).estimate(1, "toy").degrees == pytest.approx(20)  # squares do not vanish
 
@@ -121,6 +126,20 @@ def test_what_is_kept_of_rounds() -> None:
     assert found.shots.tolist() == [20, 20]
     assert estimate.learned == "second"
     assert estimate.note == "hot; slow"
+
+
+@pytest.mark.parametrize("scale", [1e-90, 1e-60, 1e60])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_degrees_do_not_depend_on_the_unit(estimator: str, scale: float) -> None:
+    loop = qd.parse("qubit: q para: t count: c Ry(t)[q]; while M[q] = 1 do c++; q := |0>; Ry(t)[q] od")
+    one, other = (
+        qd.expectation(loop, unit * qd.count("c")).estimate_grad(
+            [1.1], shots=4000, seed=1, estimator=estimator, backend=SINGLE
+        )
+        for unit in (1.0, scale)
+    )
+    np.testing.assert_allclose(other.degrees, one.degrees, rtol=1e-6)
+    np.testing.assert_allclose(other.stderr, scale * np.asarray(one.stderr), rtol=1e-6)
 
 
 # --- Bias ------------------------------------------------------------------------------------------
@@ -189,12 +208,34 @@ def test_lopsided_errors_are_not_trusted() -> None:
     assert not Combined([lopsided] * 2, (2,)).estimate(1, "toy").interval_trusted
 
 
-def test_the_last_round_has_reasons_and_so_has_the_caller() -> None:
-    first, last = a_round([0], 10, reasons=("few samples",)), a_round([0], 10)
-    assert Combined([first, last]).estimate(1, "toy").interval_trusted
-    assert Combined([last, first]).estimate(1, "toy").reason == "few samples"
-    found = Combined([last, first]).estimate(1, "toy", ["few samples", "a bad day"])
-    assert found.reason == "few samples; a bad day"
+def test_the_largest_round_has_the_reasons() -> None:
+    """A small last one, which a goal for the error asks for, has few samples of its own."""
+    few, many = a_round([0], 10, reasons=("few samples",)), a_round([0], 100)
+    for rounds in ([few, many], [many, few]):
+        assert Combined(rounds).estimate(1, "toy").interval_trusted
+    doubted = a_round([0], 100, reasons=("a bad day",))
+    assert (
+        Combined([many, few, doubted, few]).estimate(1, "toy").reason == "a bad day"
+    )  # the later of equal ones
+
+
+@pytest.mark.parametrize("estimator", ["trajectory", "spsa"])
+def test_a_small_last_round_is_no_reason(estimator: str) -> None:
+    """The first round is trusted alone; a second, a tenth as large, makes it no worse."""
+    f = qd.expectation(LOOP, "Z[r]")
+    shots = 2000 if estimator == "trajectory" else 4000
+    f = (
+        f
+        if estimator == "trajectory"
+        else qd.expectation(qd.parse("qubit: q para: t, u Ry(t)[q]; Rx(u)[q]"), "Z[q]")
+    )
+    at, options = {"t": 1.1, "u": 0.3}, {"seed": 1, "estimator": estimator, "backend": SINGLE}
+    first = f.estimate_grad(at, shots=shots, **options)
+    assert first.interval_trusted
+    problem = problem_of(f, f.quantities, at, ("t", "u"), SINGLE, None)
+    rounds = estimator_of(estimator, None).on(problem)
+    both = Combined([rounds.round(shots, 1), rounds.round(shots // 10, 2)], (2,)).estimate(1, estimator)
+    assert both.interval_trusted, both.reason
 
 
 def test_a_round_that_judges_for_itself() -> None:

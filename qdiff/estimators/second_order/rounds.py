@@ -28,6 +28,7 @@ from qdiff.estimators.second_order.pilots import Pilot
 from qdiff.estimators.second_order.runs import Part, made
 from qdiff.estimators.second_order.terms import PairTerms
 from qdiff.estimators.shares import shared_out
+from qdiff.estimators.tally import Tally
 from qdiff.rules.registry import DEFAULT_RULE
 from qdiff.rules.second_order import SecondDerivativeProgram
 from qdiff.sim.seeds import derived_seed
@@ -88,35 +89,20 @@ class SecondOrderRounds:
     def round(self, shots: int, seed: int, learned: object = None) -> Round:
         """See `Rounds.round`."""
         parts, size = self.parts, self.size
-        value, third, squares = np.zeros(size), np.zeros(size), np.zeros(size)
-        covariance, exact = np.zeros((size, size)), np.ones(size, dtype=bool)
         if not parts:
-            return Round(value, covariance, third, np.full(size, np.inf), 0)
+            return Round.nothing(size)
         known, spent = learned, 0
         if not isinstance(known, _Learned) or shots > OUTGROWN * known.shots:
             known, spent = self._piloted(shots, seed)
-        cut, notes = 0, []
+        tally, exact = Tally(size), np.ones(size, dtype=bool)
         designs = designed(known.channels, shots - spent)
         for c, (part, channel, design) in enumerate(zip(parts, known.channels, designs, strict=True)):
             result = made(part, channel, design, derived_seed(seed, c))
-            moments = result.moments
-            variances = moments.covariance_of_mean[:, 0, 0]
-            doubt = float((variances**2 / np.maximum(moments.number - 1, 1)).sum())
-            for place, factor in part.entry.places:
-                exact[place] = False
-                value[place] += factor * moments.mean.sum()
-                third[place] += factor**3 * moments.third_of_mean.sum()
-                squares[place] += factor**4 * doubt
-                for other, its in part.entry.places:
-                    covariance[place, other] += factor * its * variances.sum()
-            cut += result.cut
-            notes += [result.note] if result.note else []
-        total = np.diag(covariance)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            degrees = np.where(squares > 0, total**2 / squares, np.inf)
-        return Round(
-            value, covariance, third, degrees, shots, cut, learned=known, exact=exact, notes=tuple(notes)
-        )
+            at, factors = zip(*part.entry.places, strict=True)
+            tally.add(result.moments, at, np.array([factors]))
+            tally.heard(result.cut, result.note)
+            exact[list(at)] = False
+        return tally.round(shots, learned=known, exact=exact)
 
     def _piloted(self, shots: int, seed: int) -> tuple[_Learned, int]:
         """Return what a pilot teaches, and its shots."""
