@@ -27,6 +27,8 @@ LARGEST_GROWTH = 4
 """A round is at most so many times as large as all before it: predictions from few shots are poor."""
 LARGEST_ROUND = 10**7
 """Shots of a round of derivatives at most: pilots keep some bytes of each run."""
+LARGEST_BUDGET = 2**63 - 1
+"""Merged shots are counted in 64 bits."""
 MARGIN = 1.05
 """Of predicted shots: standard errors are estimates themselves."""
 UNSEEN = 3
@@ -79,7 +81,7 @@ class Budget:
             raise QdiffError(
                 "shots and max_shots say the same beside precision= or seconds=: give one of them."
             )
-        if self.in_one_round and self.most > UNTHINKABLE:
+        if self.in_one_round and self.most > LARGEST_BUDGET:
             raise QdiffError(
                 f"shots={_shown(self.shots)} are more than anyone can make. Say precision=0.01 for as many "
                 "as an error takes, or seconds=5 for as many as the time allows."

@@ -18,8 +18,8 @@ Where there are several rounds, n, the spread and the standard error are those o
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
@@ -27,55 +27,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiff.errors import QdiffError
-from qdiff.estimators.budgets import Budget, spend
+from qdiff.estimators.budgets import UNSEEN, Budget, spend
 from qdiff.estimators.estimate import Estimate
 from qdiff.estimators.groups import EIGENVALUES, Group, shared_groups, weight_of
 from qdiff.estimators.problem import Problem
 from qdiff.estimators.rounds import Round, welch
 from qdiff.estimators.value_runs import Summary, ValueRuns
-from qdiff.lang.noise.readout import ReadoutErrors
-from qdiff.lang.observable import Observable
-from qdiff.lang.observable_input import check_observable
-from qdiff.lang.tree import Program
-from qdiff.sim.protocol import Backend
 
 Floats = NDArray[np.float64]
 
 LEAST_SHOTS = 2
-RULE_OF_THREE = 3
-
-
-def estimate_expectation(
-    backend: Backend,
-    program: Program,
-    observable: Observable,
-    params: Mapping[str, float],
-    shots: int,
-    seed: int | None = None,
-    *,
-    readout_errors: ReadoutErrors | None = None,
-) -> Estimate:
-    """Estimate the expectation value of an observable from shots.
-
-    Args:
-        params: the value of every parameter by element name.
-        shots: shared by the groups in proportion to Σ|coefficient| (constants left out), at least two
-            each.
-        seed: None draws one; group g runs with a seed derived from it and g.
-        readout_errors: with which the qubits are read at the end; they are simulated, not averaged.
-
-    Returns:
-        An unbiased `Estimate`, or one with bias_bound inf if runs were cut.
-
-    Raises:
-        QdiffError: an observable that is not Hermitian or names what the program does not declare,
-            too few shots.
-        BackendError: the backend cannot run the program; what could is listed.
-        EvaluationError: something has no value when it runs.
-    """
-    check_observable(program, observable)
-    problem = Problem(backend, program, (observable,), params, (), readout_errors)
-    return estimate_values(problem, Budget(shots), seed, ())
 
 
 def estimate_values(problem: Problem, budget: Budget, seed: int | None, shape: tuple[int, ...]) -> Estimate:
@@ -84,12 +45,17 @@ def estimate_values(problem: Problem, budget: Budget, seed: int | None, shape: t
     Args:
         shape: of the estimate: () for one observable, (m,) for a vector.
 
+    Returns:
+        An unbiased `Estimate`, or one with bias_bound inf if runs were cut.
+
     Raises:
-        QdiffError, BackendError, EvaluationError: as `estimate_expectation`.
+        QdiffError: too few shots.
+        BackendError: the backend cannot run the program; what could is listed.
+        EvaluationError: something has no value when it runs.
     """
     rounds = ExpectationRounds(problem)
     rounds.require(budget.most)
-    return spend(rounds, budget, seed, shape)
+    return replace(spend(rounds, budget, seed, shape), learned=None)  # what was seen is no use to others
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +137,7 @@ class ExpectationRounds:
     def _doubts(self, seen: _Seen) -> tuple[str, ...]:
         """What chance may have hidden."""
         stderr = np.sqrt(seen.squares) / float(seen.shots.sum())
-        shifts = RULE_OF_THREE / seen.shots[:, None] * self._spreads(seen)
+        shifts = UNSEEN / seen.shots[:, None] * self._spreads(seen)
         shift = np.sqrt(_summed(shifts**2))
         doubtful = np.flatnonzero(shift > stderr)
         if not len(doubtful):

@@ -4,8 +4,8 @@
 
 The host draws (K, J), or a coin inside the program does (`draw="program"`). Where K is beyond the
 backend's step limit nothing runs: X = 0, and the shot counts as spent. *Adaptive*: a pilot of unmodified
-runs, a tenth of the shots, learns μ(k) ∝ √m_k, m_k the second moment of o on runs with k occurrences and
-more, over a heavy-tailed floor.
+runs, a tenth of the shots or LARGEST_PILOT, learns μ(k) ∝ √m_k, m_k the second moment of o on runs with k
+occurrences and more, over a heavy-tailed floor.
 Source: Fang, Ying and Wu, "Differentiable quantum programming with unbounded loops" (2023).
 """
 

@@ -27,8 +27,8 @@ from qdiff.estimators.problem import Problem
 from qdiff.estimators.problem_text import ProblemText
 from qdiff.estimators.rounds import Combined, Round
 from qdiff.estimators.steps import moving
-from qdiff.lang.tree import Case, Channel, Flip, Measure, Measured, Program, Reset, While
-from qdiff.lang.walk import all_conditions, statements
+from qdiff.lang.tree import Case, Channel, Flip, Measure, Measured, Program, Reset
+from qdiff.lang.walk import all_conditions, statements, unbounded_loops
 from qdiff.sim.protocol import Gradients, Job, Prepared, TangentBackend
 
 Floats = NDArray[np.float64]
@@ -104,7 +104,7 @@ class TrajectoryRounds:
         if not self.moved:
             return Round.nothing(size)
         whole = Combined(list(self._parts(list(self._blocks(shots, seed)))))
-        few = shots < ENOUGH and _loops(self.problem.program)
+        few = shots < ENOUGH and bool(unbounded_loops(self.problem.program))
         return Round(
             whole.value,
             whole.covariance,
@@ -185,11 +185,6 @@ def _draws(program: Program) -> bool:
     return any(isinstance(each, random) for each in statements(program.body)) or any(
         isinstance(each, Measured | Flip) for each in all_conditions(program.body)
     )
-
-
-def _loops(program: Program) -> bool:
-    """Whether a run may be of any length."""
-    return any(isinstance(each, While) and each.bound is None for each in statements(program.body))
 
 
 @lru_cache(maxsize=KEPT)

@@ -57,6 +57,11 @@ def statements(block: Block) -> Iterator[Statement]:
         pending.extend(iter(inner) for inner in reversed(blocks_of(statement)))
 
 
+def unbounded_loops(program: Program) -> list[While]:
+    """The loops without a bound, in printed order: with one a run may be of any length."""
+    return [s for s in statements(program.body) if isinstance(s, While) and s.bound is None]
+
+
 def condition_of(statement: Statement) -> Condition | None:
     """The condition of an `if` or a `while`."""
     return statement.condition if isinstance(statement, If | While) else None

@@ -182,8 +182,8 @@ def test_a_register_too_large(refused, folder, command):
             "max_shots limits --precision or --seconds; use --shots alone to spend a number of them.",
         ),
         (
-            "value --shots 2000000000000000000",
-            "--shots 2000000000000000000 are more than anyone can make. Say --precision 0.01 for as many as "
+            "value --shots 20000000000000000000",
+            "--shots 20000000000000000000 are more than anyone can make. Say --precision 0.01 for as many as "
             "an error takes, or --seconds 5 for as many as the time allows.",
         ),
         ("value --shots 9 --backend aer", "There is no backend `aer`. Known: trajectory, merged."),

@@ -40,6 +40,7 @@ from qdiff.lang.walk import (
     differentiable_expressions,
     differentiable_parameters,
     statements,
+    unbounded_loops,
 )
 
 Q_IS_ONE = Measured(("q",), 1)
@@ -78,6 +79,16 @@ def test_trainable_are_those_in_angles_and_probabilities_and_in_no_comparison() 
     assert differentiable_parameters(p) == {"t", "s", "w[1]"}
     assert compared_parameters(p) == p.compared == {"s"}
     assert p.trainable == ("t", "w[1]")
+
+
+def test_unbounded_loops_in_printed_order() -> None:
+    inner, outer = While(Q_IS_ONE, (RX,)), While(Q_IS_ONE, (Skip(),), 3)
+    last = While(Not(Q_IS_ONE), (Skip(),))
+    assert unbounded_loops(program(While(Q_IS_ONE, (inner,), 2), outer, If(Q_IS_ONE, (last,)))) == [
+        inner,
+        last,
+    ]
+    assert unbounded_loops(program(outer, RX)) == []
 
 
 def test_all_elements_of_an_array_indexed_by_a_counter_are_trainable() -> None:

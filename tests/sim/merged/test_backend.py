@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reference.interpreter import value
+from value_estimates import estimate_expectation
 
 from qdiff.errors import BackendError, EvaluationError, QdiffError, ResourceError
-from qdiff.estimators.expectation import estimate_expectation
 from qdiff.lang.observable import Observable, X, Y, Z, count
 from qdiff.lang.text.parser import parse
 from qdiff.sampling import sample
