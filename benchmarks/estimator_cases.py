@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import qdiff as qd
-from benchmarks import plans, workloads
+from benchmarks import exact_variances, workloads
 from benchmarks.occurrence_moments import OccurrenceMoments, occurrence_moments
 from benchmarks.repetitions import Subject
 from benchmarks.workloads import Workload
@@ -70,10 +70,10 @@ class Case:
 def variances(moments: OccurrenceMoments) -> dict[str, float]:
     """Return plan → variance per shot."""
     made: dict[str, Callable[[OccurrenceMoments], float]] = {
-        "drawn, log-power": lambda m: plans.drawn(m, Insertion().law()),
-        "drawn, the best law": plans.best_drawn,
-        "strata, the best shares": plans.stratified,
-        "strata with the best baselines, the best shares": plans.stratified_with_baselines,
+        "drawn, log-power": lambda m: exact_variances.drawn(m, Insertion().law()),
+        "drawn, the best law": exact_variances.best_drawn,
+        "strata, the best shares": exact_variances.stratified,
+        "strata with the best baselines, the best shares": exact_variances.stratified_with_baselines,
     }
     return {name: plan(moments) for name, plan in made.items()}
 

@@ -5,9 +5,10 @@ With w the weight of such a run, 0 where it does not come to its occurrence, and
     E[w],   E[w²],   E[w o],   E[w² o],   E[w² o²]        for every occurrence k and term j
 
 are expectations of the members of the derivative family, exact ones. The variance of every plan of spending
-shots on occurrences follows from them (`benchmarks.plans`). Late occurrences are not computed one by one:
-once all moments fall by one ratio from occurrence to occurrence they are continued. Where they never do, as
-in amplitude amplification, whose state goes round, the last one is that to which one run in 10¹⁰ comes.
+shots on occurrences follows from them (`benchmarks.exact_variances`). Late occurrences are not computed one
+by one: once all moments fall by one ratio from occurrence to occurrence they are continued. Where they never
+do, as in amplitude amplification, whose state goes round, the last one is that to which one run in 10¹⁰
+comes.
 """
 
 from __future__ import annotations

@@ -12,7 +12,23 @@ if TYPE_CHECKING:
 
 
 class QdiffError(Exception):
-    """Base of every error raised on purpose. Its text is meant to be read by the user."""
+    """Base of every error raised on purpose. Its text is meant to be read by the user.
+
+    Attributes:
+        advice: how the text ends where it sends the user elsewhere; "" where it does not.
+    """
+
+    advice: str = ""
+
+    def __init__(self, text: str = "", *, advice: str = "") -> None:
+        super().__init__(text + advice)
+        if advice:
+            self.advice = advice
+
+    @property
+    def problem(self) -> str:
+        """The text without the advice, for those who follow it already."""
+        return str(self).removesuffix(self.advice) + "." if self.advice else str(self)
 
     def __reduce__(self) -> tuple[Callable[..., QdiffError], tuple[object, ...]]:
         """Errors come back from workers whole: an exception would be rebuilt from its message only."""
@@ -108,3 +124,12 @@ def listed(names: Iterable[str], limit: int = 12) -> str:
         return "none"
     shown = ", ".join(every[:limit])
     return shown if len(every) <= limit else f"{shown} and {len(every) - limit} more"
+
+
+def shown(value: object) -> str:
+    """Return text for what was given, cut short where it is a number of hundreds of digits."""
+    try:
+        text = repr(value)
+    except ValueError:  # of thousands, which Python does not write
+        return "an integer of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:57]}..."

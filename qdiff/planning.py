@@ -132,7 +132,6 @@ def plan(
     names = differentiated(f.program, wrt)
     rounds = gradient_rounds(
         f,
-        f.quantities,
         params,
         names,
         estimator=estimator,

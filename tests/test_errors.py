@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 import qdiff as qd
-from qdiff.errors import BatchError, EvaluationError, QdiffError, QdiffSyntaxError
+from qdiff.errors import BatchError, EvaluationError, QdiffError, QdiffSyntaxError, ResourceError
 from qdiff.lang import expr as ex
 from qdiff.lang.evaluate import ValueFailure
+from qdiff.sim.exact import FROM_SHOTS_IF_IT_ENDS, OR_FROM_SHOTS
 
 for module in pkgutil.walk_packages(qd.__path__, "qdiff."):
     if not module.name.endswith("__main__"):
@@ -48,6 +49,19 @@ def test_an_error_survives_the_way_from_a_worker(kind: type[QdiffError], again) 
     assert (str(back), back.args) == (str(error), error.args)
     assert repr(vars(back)) == repr(vars(error))
     assert vars(back).keys() >= OWN_ARGUMENTS.get(kind, {}).keys()
+
+
+@pytest.mark.parametrize("kind", [EvaluationError, ResourceError])
+@pytest.mark.parametrize("advice", [OR_FROM_SHOTS, FROM_SHOTS_IF_IT_ENDS])
+def test_advice_ends_the_text_and_can_be_left_out(kind: type[QdiffError], advice: str) -> None:
+    error = kind("Runs go on", advice=advice)
+    assert str(error) == f"Runs go on{advice}"
+    assert str(error).endswith(
+        "estimate from shots: f.estimate(params, shots=…), --shots on the command line."
+    )
+    assert error.problem == "Runs go on."
+    assert pickle.loads(pickle.dumps(error)).problem == "Runs go on."
+    assert kind("Runs go on.").problem == "Runs go on."
 
 
 def test_errors_that_are_raised_survive_it() -> None:

@@ -60,6 +60,16 @@ def test_the_map_names_every_module_that_runs_programs() -> None:
     assert named - {"qdiff/sim"} == there - {"hybrid", "pure", "machine", "merged"}
 
 
+def test_the_map_names_every_module_of_the_estimators() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    _, _, section = text.partition("## Estimates")
+    rows = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("|")]
+    named = re.findall(r"`([a-z0-9_/]+)`", "\n".join(rows))
+    there = {m.removeprefix("qdiff.estimators.").replace(".", "/") for m in MODULES if ".estimators." in m}
+    assert set(named) == there - {"second_order", "parallel"}
+    assert len(named) == len(set(named))
+
+
 def with_examples() -> list[str]:
     """The modules whose text holds examples."""
     files = {module: importlib.import_module(module).__file__ or "" for module in MODULES}

@@ -53,7 +53,8 @@ def test_a_plan_is_an_estimate_too() -> None:
     assert np.all(np.mean(off**2, axis=0) < 3)
     warm = f.estimate_grad(AT, ["t", "u"], shots=5000, seed=1, warm=plans[0].estimate)
     assert np.all(np.abs(warm.value - f.grad(AT, ["t", "u"])) < 4 * np.asarray(warm.stderr))
-    assert sum(int(one.shots.sum()) for one in warm.contributions) == 5000
+    # A look at how many occurrences there are takes a twentieth, what replaced runs taught is known.
+    assert sum(int(one.shots.sum()) for one in warm.contributions) == 4750
 
 
 @pytest.mark.parametrize("estimator", ["insertion", "trajectory", "finite-shift", "spsa"])

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from qdiff.errors import QdiffError
+from qdiff.errors import QdiffError, shown
 from qdiff.estimators.estimate import Estimate
 from qdiff.estimators.rounds import Combined, Round, Rounds
 from qdiff.sim.seeds import checked_seed, checked_shots, derived_seed
@@ -71,7 +71,7 @@ class Budget:
             given = getattr(self, name)
             if given is not None:
                 if not _positive(given):
-                    raise QdiffError(f"{name} is {unit}, a finite number above 0, got {_shown(given)}.")
+                    raise QdiffError(f"{name} is {unit}, a finite number above 0, got {shown(given)}.")
                 object.__setattr__(self, name, float(given))  # NumPy's short ones overflow
         if self.max_shots is not None and self.precision is None and self.seconds is None:
             raise QdiffError(
@@ -83,7 +83,7 @@ class Budget:
             )
         if self.in_one_round and self.most > LARGEST_BUDGET:
             raise QdiffError(
-                f"shots={_shown(self.shots)} are more than anyone can make. Say precision=0.01 for as many "
+                f"shots={shown(self.shots)} are more than anyone can make. Say precision=0.01 for as many "
                 "as an error takes, or seconds=5 for as many as the time allows."
             )
 
@@ -234,12 +234,3 @@ def _positive(value: object) -> bool:
         )
     except OverflowError:  # an integer beyond all floating-point numbers
         return False
-
-
-def _shown(value: object) -> str:
-    """Text for what was given, unless it is a number of hundreds of digits."""
-    try:
-        text = repr(value)
-    except ValueError:  # of thousands, which Python does not write
-        return "an integer of thousands of digits"
-    return text if len(text) <= 60 else f"{text[:57]}..."

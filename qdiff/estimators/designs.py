@@ -29,6 +29,8 @@ LEAST = 4
 """Shots that an occurrence must deserve, for each of its terms, to have strata of its own."""
 LEAST_OF_STRATUM = 2
 LEAST_OF_REST = 8
+SHARE_OF_REST = 0.02
+"""Of all shots, shared by the rests: what was never seen may be there."""
 FLOOR = 0.1
 REST = 0
 """The occurrence that stands for all that have no stratum."""
@@ -99,7 +101,8 @@ def designed(channels: Sequence[Channel], shots: int) -> list[Design]:
         if not own[reached].all() or most < channel.cut:
             k, j, weights = np.append(k, REST), np.append(j, DRAWN), np.append(weights, rest.sum())
         plans.append((k, np.full(len(j), DRAWN) if channel.drawn else j, weights, rest))
-    least = np.concatenate([np.where(k == REST, LEAST_OF_REST, LEAST_OF_STRATUM) for k, *_ in plans])
+    of_rest = max(LEAST_OF_REST, int(SHARE_OF_REST * shots / len(channels)))
+    least = np.concatenate([np.where(k == REST, of_rest, LEAST_OF_STRATUM) for k, *_ in plans])
     if least.sum() > shots:
         return [
             _random_only(c, roots, int(n))

@@ -90,7 +90,7 @@ class Estimate:
         Raises:
             QdiffError: a level that is not between 0 and 1.
         """
-        if not 0 < level < 1:
+        if not isinstance(level, int | float | np.floating) or not 0 < level < 1:
             raise QdiffError(f"The level of an interval must be between 0 and 1, got {level!r}.")
         reach = _quantile(level, self.degrees) * np.asarray(self.stderr) + self.bias_bound
         low, high = self.value - reach, self.value + reach

@@ -17,9 +17,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from qdiff.errors import EvaluationError, QdiffError
+from qdiff.errors import EvaluationError
 from qdiff.estimators.groups import weight_of
-from qdiff.estimators.method import Estimator
+from qdiff.estimators.method import Estimator, checked_truth
 from qdiff.estimators.problem import Problem, ShiftBounds
 from qdiff.estimators.rounds import Round
 from qdiff.estimators.shares import Ints, shared_out
@@ -68,8 +68,7 @@ class FiniteShift(Estimator):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "h", checked_step(self.h))
-        if not isinstance(self.common_random_numbers, bool):
-            raise QdiffError(f"common_random_numbers is True or False, got {self.common_random_numbers!r}.")
+        checked_truth("common_random_numbers", self.common_random_numbers)
 
     def on(self, problem: Problem) -> FiniteShiftRounds:
         """See `Estimator.on`."""

@@ -32,7 +32,7 @@ from qdiff.estimators.replaced_runs import BLOCK, Block, Rendering, ReplacedRuns
 from qdiff.estimators.rounds import Round
 from qdiff.estimators.shares import shared_out
 from qdiff.estimators.strata import StrataMoments
-from qdiff.estimators.survival import Survival
+from qdiff.estimators.survival import ENOUGH_ALIKE, ENOUGH_LONGER, LEAST_RUNS, TOO_FEW, Survival
 from qdiff.estimators.tally import Tally
 from qdiff.estimators.term_laws import TermLaw
 from qdiff.rules.registry import DEFAULT_RULE, checked_name
@@ -86,6 +86,10 @@ class Insertion(Estimator):
             hint = did_you_mean(self.mu, LAWS) if isinstance(self.mu, str) else ""
             raise QdiffError(f"mu is one of {listed(LAWS)}, not {self.mu!r}. {hint}".rstrip())
         checked_name(self.rule)
+        for name in ("delta", "hazard", "power"):
+            given = getattr(self, name)
+            if isinstance(given, bool) or not isinstance(given, int | float | np.integer | np.floating):
+                raise QdiffError(f"{name} is a number, got {given!r}.")
         self.law()
         if self.draw not in ("host", "program"):
             raise QdiffError(f'draw is "host" or "program", not {self.draw!r}.')
@@ -174,7 +178,7 @@ class InsertionRounds:
             contributions=tuple(contributions),
             learned=known,
             exact=self.problem.exact(name for name, *_ in channels),
-            reasons=self._reasons(lives),
+            reasons=self._reasons(lives, shots // len(channels)),
         )
 
     def _remembered(self, learned: object) -> list[Profile | None]:
@@ -222,6 +226,7 @@ class InsertionRounds:
                     ran += number
 
         moments, cut, note = StrataMoments.none(1, len(self.problem.observables)), 0, ""
+        looped = isinstance(law, Geometric) or any(site.looped for site in runs.sites)
         seen, each = nothing_lived(), Drawn.none(len(self.problem.observables))
         for rows in runs.run(drawn()):
             k, scale = under_way.popleft()
@@ -229,17 +234,27 @@ class InsertionRounds:
             moments += StrataMoments.of(x, *_one(len(x)))
             each += Drawn.of(_replaced(runs, rows) if k is None else k, x)
             cut, note = cut + int(rows.cut.sum()), note or rows.note
-            if isinstance(law, Geometric):
+            if looped:
                 seen = seen.joined(lived(runs, rows, k))
         never = np.zeros((shots - ran, len(self.problem.observables)))
         moments += StrataMoments.of(never, *_one(len(never)))
         return moments, each, cut, note, seen
 
-    def _reasons(self, lives: Mapping[str, Survival]) -> tuple[str, ...]:
-        """Why intervals are not to be trusted: a hazard that is too large."""
+    def _reasons(self, lives: Mapping[str, Survival], shots: int) -> tuple[str, ...]:
+        """Why intervals are not to be trusted: few runs, few long ones, a hazard that is too large."""
+        sites = {parameter: runs.sites for parameter, runs, _ in self.channels}
+        looped = [name for name in lives if any(site.looped for site in sites[name])]
+        if looped and shots < LEAST_RUNS:
+            return (TOO_FEW.format(runs=shots),)
+        for name in looped:
+            longer, tried = lives[name].longer
+            if longer < ENOUGH_LONGER and not (longer == 0 and tried >= ENOUGH_ALIKE):
+                return (
+                    f"only {longer} of {tried} runs had more occurrences of `{name}` than others, "
+                    f"{ENOUGH_LONGER} would show what these contribute: use more shots",
+                )
         if self.estimator.mu != "geometric":
             return ()
-        sites = {parameter: runs.sites for parameter, runs, _ in self.channels}
         hazard = self.estimator.hazard
         found = [hazard_reason(name, sites[name], seen, hazard) for name, seen in lives.items()]
         return tuple(filter(None, found))

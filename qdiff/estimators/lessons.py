@@ -36,6 +36,7 @@ BASELINE_STEPS = 12
 INDIFFERENT = 0.02
 """The pull towards the mean where a baseline changes nothing."""
 DIGITS = 6
+_BY_OCCURRENCE = ("met", "w", "square", "mean", "variance", "centres")
 _ARRAYS = ("trend", "spread", "met", "w", "square", "mean", "variance", "slopes", "centres", "shares")
 
 
@@ -97,6 +98,14 @@ class Lesson:
             slopes=slopes,
             centres=centres,
         )
+
+    def renewed(self, profile: Profile) -> Lesson:
+        """Return it with another pilot of unmodified runs, and as many occurrences as that tells apart."""
+        most = len(profile.mean)
+        resized = {name: _resized(getattr(self, name), most) for name in _BY_OCCURRENCE}
+        if self.most < most:  # farther occurrences are read as the last one
+            resized["centres"][self.most :] = self.centres[-1]
+        return replace(self, survival=profile.survival, trend=profile.mean, spread=profile.spread, **resized)
 
     def remembered(self) -> Lesson:
         """Return the same, counting as no more than MOST_REMEMBERED runs, to six digits."""
@@ -271,6 +280,14 @@ def observed(k: Ints, j: Ints, left: Ints, weights: Floats, values: Floats, size
         means.reshape(*size, -1),
         variances.reshape(*size, -1),
     )
+
+
+def _resized(part: Floats, rows: int) -> Floats:
+    """So many rows: further ones are 0."""
+    found = np.zeros((rows, *part.shape[1:]))
+    both = min(rows, len(part))
+    found[:both] = part[:both]
+    return found
 
 
 def _from_here_on(x: Floats) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+from qdiff.errors import QdiffError
 from qdiff.estimators.problem import Problem
 from qdiff.estimators.rounds import Rounds
 
@@ -28,3 +29,14 @@ class Estimator(ABC):
             BackendError: the backend cannot serve it.
             QdiffError: a rule that does not apply; too many parameters.
         """
+
+
+def checked_truth(name: str, given: object) -> bool:
+    """Return an option that is True or False; what may be meant to be False but counts as True is refused.
+
+    Raises:
+        QdiffError: neither True nor False.
+    """
+    if not isinstance(given, bool):
+        raise QdiffError(f"{name} is True or False, got {given!r}.")
+    return given

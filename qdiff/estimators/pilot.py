@@ -37,11 +37,14 @@ class Profile:
 
     Attributes:
         survival: of K occurrences. mean: float (K, m). spread: float (m,), the variance of o around the mean.
+        runs: how many there were; 0 where nothing ran. longer: those with more occurrences than the shortest.
     """
 
     survival: Survival
     mean: Floats
     spread: Floats
+    runs: int = 0
+    longer: int = 0
 
     @property
     def roots(self) -> Floats:
@@ -78,6 +81,7 @@ def profiled(occurrences: Ints, values: Floats) -> Profile:
     most = min(longest + max(more, 1), MOST_LISTED)
     lived = survival(occurrences, np.zeros(shots, dtype=bool), most, 1 - rate)
     clipped = np.minimum(occurrences, longest)
+    longer = int((occurrences > occurrences.min()).sum())
 
     def reached(weights: Floats) -> Floats:
         """Σ weights over runs with N ≥ k, k = 1 … longest."""
@@ -87,13 +91,14 @@ def profiled(occurrences: Ints, values: Floats) -> Profile:
     came = reached(np.ones(shots))
     known = int((came >= min(FEW, shots)).sum())
     if not known:
-        return Profile(lived, np.zeros((most, values.shape[1])), _spread_of(values))
+        return Profile(lived, np.zeros((most, values.shape[1])), _spread_of(values), shots, longer)
     came = came[:known]
     mean = np.stack([reached(v) for v in values.T], axis=1)[:known] / came[:, None]
     squares = np.stack([reached(v * v) for v in values.T], axis=1)[:known]
     spread = np.maximum(squares - mean**2 * came[:, None], 0.0).sum(axis=0) / came.sum()
     ahead = np.arange(1, most - known + 1)[:, None]
-    return Profile(lived, np.concatenate([mean, mean[-1] + _slope(mean) * ahead])[:most], spread)
+    mean = np.concatenate([mean, mean[-1] + _slope(mean) * ahead])[:most]
+    return Profile(lived, mean, spread, shots, longer)
 
 
 def _spread_of(values: Floats) -> Floats:
@@ -101,11 +106,10 @@ def _spread_of(values: Floats) -> Floats:
 
 
 def _rate(occurrences: Ints) -> float:
-    """r of P(N ≥ k) ~ r^k, from how far the longest fiftieth of the runs goes on; 0 where all are equally
-    long.
+    """r of P(N ≥ k) ~ r^k, from how far the longest fiftieth of the runs goes on.
 
-    It is rather too large than too small, by CAUTION standard errors: too few shots for late occurrences cost
-    much more than too many.
+    It is 0 where all are equally long, and rather too large than too small, by CAUTION standard errors: too
+    few shots for late occurrences cost much more than too many.
     """
     longest = np.sort(occurrences)[-max(LONGEST, len(occurrences) // 50) :]
     beyond = longest - longest[0]

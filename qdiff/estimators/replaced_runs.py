@@ -113,7 +113,7 @@ class ReplacedRuns:
         self.derivative = derivative_of(problem.program, rendering.wrt, rendering.rule)
         self.rendered = rendered_of(problem.program, rendering)
         self.groups: tuple[Group, ...] = shared_groups(problem.observables) or ((),)
-        self.weights = RowWeights(self.rendered.weights, problem.params)
+        self.weights = _row_weights(problem.program, rendering, tuple(problem.params.items()))
         backend = problem.backend_name or problem.backend
         kept = _prepared if isinstance(backend, Hashable) else _prepared.__wrapped__
         self._prepared = kept(
@@ -243,6 +243,12 @@ def rendered_of(program: Program, rendering: Rendering) -> Rendered:
     if rendering.law is not None:
         return derivative.self_contained(*rendering.law)
     return derivative.family_with_history
+
+
+@lru_cache(maxsize=KEPT)
+def _row_weights(program: Program, rendering: Rendering, params: tuple[tuple[str, float], ...]) -> RowWeights:
+    """Return the weights at some parameters: estimate after estimate asks for the same."""
+    return RowWeights(rendered_of(program, rendering).weights, dict(params))
 
 
 # --- Elsewhere: workers get text and numbers, and rebuild ------------------------------------------

@@ -199,7 +199,9 @@ class Combined:
         found += max(reversed(self.rounds), key=lambda each: each.shots).reasons
         stderr = self.stderr
         if self.shots and np.any(self.unseen):
-            found.append("runs that show no difference at all say nothing of their error")
+            which = [f"value[{i}]" for i in np.flatnonzero(self.unseen)[:3].tolist()]
+            of = f"{', '.join(which)}: " if len(self.value) > 1 else ""
+            found.append(f"{of}runs that show no difference at all say nothing of their error")
         scale = np.where(stderr > 0, stderr, 1.0)
         skewness = np.abs(self.third) / scale / scale / scale  # the cube of a tiny one would underflow
         if np.any(skewness > LARGEST_SKEWNESS):

@@ -3,16 +3,19 @@
     ∂f/∂θ = Σ_k Σ_j E[w (o - b)],     a share of the shots for every (k, j),   b from what came before k
 
 A pilot, a tenth of the shots and kept apart from the estimate, learns how large the contributions are: first
-unmodified runs, which tell how many occurrences there are, then runs with replacements. The rest is shared
-out by Neyman's rule (`designs`), occurrences that deserve no stratum are drawn at random, so that nothing is
-truncated. b is the best constant of each occurrence; where it pays, a linear function of the counters before
-it is added.
+unmodified runs, which tell how many occurrences there are, then runs with replacements, unless an earlier
+estimate has taught what those show. Where unmodified runs are too few to tell, intervals are not to be
+trusted. The rest is shared out by Neyman's rule (`designs`), occurrences that deserve no stratum are drawn at
+random, so that nothing is truncated. b is the best constant of each occurrence; where it pays, a linear
+function of the counters before it is added.
 Source: Neyman, "On the two different aspects of the representative method" (1934); for the sum over
 occurrences Fang, Ying and Wu, "Differentiable quantum programming with unbounded loops" (2023).
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Literal
@@ -25,13 +28,14 @@ from qdiff.estimators.contributions import Contribution
 from qdiff.estimators.designs import Channel, Design, designed
 from qdiff.estimators.lessons import Lesson, untaught
 from qdiff.estimators.method import Estimator
-from qdiff.estimators.pilot import profile_of, without_loops
+from qdiff.estimators.pilot import Profile, profile_of, without_loops
 from qdiff.estimators.problem import Problem
 from qdiff.estimators.replaced_runs import Rendering, ReplacedRuns
 from qdiff.estimators.rounds import Round
 from qdiff.estimators.shares import shared_out
 from qdiff.estimators.strata import StrataMoments
 from qdiff.estimators.stratum_runs import Part, made
+from qdiff.estimators.survival import ENOUGH, ENOUGH_LONGER
 from qdiff.estimators.tally import Tally
 from qdiff.estimators.term_laws import TermLaw
 from qdiff.rules.registry import DEFAULT_RULE, checked_name
@@ -42,6 +46,8 @@ Ints = NDArray[np.int64]
 
 UNMODIFIED = 0.5
 """Of a pilot's shots: runs without a replacement."""
+RULE_OF_THREE = 3
+"""What n runs do not show happens less often than in 3/n of them (95 %)."""
 FEW = 8
 """Shots of a channel's pilot at least; with fewer there is none."""
 
@@ -113,21 +119,22 @@ class StratifiedRounds:
         if not parts:
             return Round.nothing(size)
         if learned is None:
-            lessons, spent = self._piloted(shots, seed)
+            lessons, profiles, spent = self._piloted(shots, seed)
         else:
-            lessons, spent = self._remembered(learned), 0
+            lessons, profiles, spent = self._renewed(self._remembered(learned), shots, seed)
         channels = [
             Channel(lesson, part.terms, part.drawn, part.cut, self.estimator.control is not None)
             for lesson, part in zip(lessons, parts, strict=True)
         ]
         designs = designed(channels, shots - spent)
-        tally, contributions, news = Tally(size), [], []
+        tally, contributions, news, extents = Tally(size), [], [], []
         for c, (part, channel, design) in enumerate(zip(parts, channels, designs, strict=True)):
             result = made(part, channel, design, derived_seed(seed, c))
             moments, at = result.moments, self.problem.places(part.parameter)
             tally.add(moments, at)
             tally.heard(result.cut, result.note)
             contributions += _contributions(part, design, moments, at)
+            extents.append(result.extent)
             old = channel.lesson
             news.append(old.taught(result.seen, old.slopes, old.centres, np.ones(len(at))).remembered())
         return tally.round(
@@ -135,11 +142,48 @@ class StratifiedRounds:
             contributions=tuple(contributions),
             learned=tuple(news),
             exact=self.problem.exact(part.parameter for part in parts),
+            reasons=self._doubts(profiles, channels, extents, np.sqrt(np.diag(tally.covariance))),
         )
+
+    def _doubts(
+        self,
+        profiles: Sequence[Profile],
+        channels: Sequence[Channel],
+        extents: Sequence[Floats],
+        stderr: Floats,
+    ) -> tuple[str, ...]:
+        """What the pilot may not have seen of occurrences in loops."""
+        found = []
+        looped = [c for c, part in enumerate(self.parts) if part.looped]
+        for parameter in dict.fromkeys(self.parts[c].parameter for c in looped):
+            own = [c for c in looped if self.parts[c].parameter == parameter]
+            runs, longer = (sum(getattr(profiles[c], what) for c in own) for what in ("runs", "longer"))
+            if runs < ENOUGH:
+                enough = math.ceil(ENOUGH * len(looped) / len(own) / (UNMODIFIED * self.estimator.pilot))
+                found.append(
+                    f"{runs} pilot runs are too few to show how many occurrences of `{parameter}` there are: "
+                    f"use {enough} shots or more"
+                )
+            elif 0 < longer < ENOUGH_LONGER:
+                found.append(
+                    f"only {longer} of {runs} pilot runs had more occurrences of `{parameter}` than others, "
+                    f"{ENOUGH_LONGER} would show what these contribute: use more shots"
+                )
+            elif not longer:
+                weights = [float(np.sqrt(channels[c].lesson.square).sum(axis=1).max()) for c in own]
+                moved = sum(weight * extents[c] for weight, c in zip(weights, own, strict=True))
+                shift = RULE_OF_THREE / runs * moved
+                if np.any(shift > stderr[self.problem.places(parameter)]):
+                    found.append(
+                        f"all of {runs} pilot runs had equally many occurrences of `{parameter}`: one that "
+                        f"has more could move the value by {np.max(shift):.2g}, more than the standard "
+                        "error: use more shots"
+                    )
+        return tuple(found)
 
     # --- The pilot ---
 
-    def _piloted(self, shots: int, seed: int) -> tuple[list[Lesson], int]:
+    def _piloted(self, shots: int, seed: int) -> tuple[list[Lesson], list[Profile], int]:
         parts, columns = self.parts, len(self.problem.observables)
         budget = min(int(self.estimator.pilot * shots), shots - self.least)
         profiles = [without_loops(min(part.cut, 2**12), columns) for part in parts]
@@ -147,10 +191,10 @@ class StratifiedRounds:
         if budget < FEW * len(parts):
             for c in looped:
                 profiles[c] = without_loops(1, columns)
-            return [untaught(profile, part.shares) for part, profile in zip(parts, profiles, strict=True)], 0
+            lessons = [untaught(profile, part.shares) for part, profile in zip(parts, profiles, strict=True)]
+            return lessons, profiles, 0
         unmodified = max(int(UNMODIFIED * budget), 2 * len(looped)) if looped else 0
-        for c, n in zip(looped, shared_out(unmodified, np.ones(len(looped))) if looped else [], strict=True):
-            profiles[c] = profile_of(parts[c].runs, parts[c].group, int(n), derived_seed(seed, c, 1))
+        self._profile(profiles, looped, unmodified, seed)
         before = [untaught(profile, part.shares) for part, profile in zip(parts, profiles, strict=True)]
         channels = [
             Channel(lesson, part.terms, part.drawn, part.cut, True)
@@ -166,7 +210,28 @@ class StratifiedRounds:
             lessons.append(
                 channel.lesson.taught(result.seen, result.slopes, result.centres, result.unexplained)
             )
-        return lessons, budget
+        return lessons, profiles, budget
+
+    def _renewed(
+        self, lessons: list[Lesson], shots: int, seed: int
+    ) -> tuple[list[Lesson], list[Profile], int]:
+        """Look again at how many occurrences there are: that changes most from parameters to parameters."""
+        looped = [c for c, part in enumerate(self.parts) if part.looped]
+        budget = min(int(UNMODIFIED * self.estimator.pilot * shots), shots - self.least)
+        profiles = [without_loops(1, len(self.problem.observables)) for _ in lessons]
+        if not looped or budget < FEW * len(looped):
+            return lessons, profiles, 0
+        self._profile(profiles, looped, budget, seed)
+        for c in looped:
+            lessons[c] = lessons[c].renewed(profiles[c])
+        return lessons, profiles, budget
+
+    def _profile(self, profiles: list[Profile], looped: list[int], shots: int, seed: int) -> None:
+        """Make unmodified runs for the parts with loops."""
+        for c, n in zip(looped, shared_out(shots, np.ones(len(looped))) if looped else [], strict=True):
+            profiles[c] = profile_of(
+                self.parts[c].runs, self.parts[c].group, int(n), derived_seed(seed, c, 1)
+            )
 
     def _remembered(self, learned: object) -> list[Lesson]:
         """The lessons of an earlier round.

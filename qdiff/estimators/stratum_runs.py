@@ -57,6 +57,7 @@ class Made:
         moments: of X in every stratum.
         seen: what some of the runs teach, read with slopes and centres, which leave `unexplained` of the
             variance (`history`).
+        extent: float (m,), between which o was in some of the runs, the width.
         cut: runs that the backend cut. note: of the backend.
     """
 
@@ -65,6 +66,7 @@ class Made:
     slopes: Floats
     centres: Floats
     unexplained: Floats
+    extent: Floats
     cut: int
     note: str
 
@@ -123,7 +125,7 @@ def made(part: Part, channel: Channel, design: Design, seed: int, fit: bool = Fa
         if slopes.size:
             vs = vs - (hs - centres[np.minimum(ks, most) - 1]) @ slopes
     seen = observed(ks, js, ls, ws, vs, (most, len(lesson.shares)))
-    return Made(moments, seen, slopes, centres, unexplained, cut, note)
+    return Made(moments, seen, slopes, centres, unexplained, np.ptp(vs, axis=0), cut, note)
 
 
 def _drawn(channel: Channel, design: Design, random: np.random.Generator) -> Iterator[_Inputs]:

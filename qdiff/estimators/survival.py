@@ -19,6 +19,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+ENOUGH, ENOUGH_LONGER = 20, 10
+"""Unmodified runs, and among them longer ones than others: fewer do not show what rare ones contribute."""
+LEAST_RUNS = 2000
+TOO_FEW = f"{{runs}} runs are too few to show what rare, long ones contribute: use {LEAST_RUNS} or more"
+ENOUGH_ALIKE = 10_000
+"""Runs that all ended alike: fewer say little of longer ones."""
 ASSUMED = 4.0
 """Runs that the common hazard counts as."""
 
@@ -42,6 +48,12 @@ class Survival:
         """float (K,), P(N ≥ k), not 0."""
         hazard = (self.falls + ASSUMED * self.late) / (self.risk + ASSUMED)
         return np.cumprod(1 - np.minimum(hazard, 1 - 1e-3))
+
+    @property
+    def longer(self) -> tuple[int, int]:
+        """How many runs went on where the shortest had ended, and how many might have."""
+        ended = np.flatnonzero(self.falls)[:1]
+        return int((self.risk - self.falls)[ended].sum()), int(self.risk[ended].sum())
 
     def joined(self, other: Survival) -> Survival:
         """Return what both tell; late hazards are those of this one."""

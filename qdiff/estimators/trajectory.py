@@ -27,6 +27,7 @@ from qdiff.estimators.problem import Problem
 from qdiff.estimators.problem_text import ProblemText
 from qdiff.estimators.rounds import Combined, Round
 from qdiff.estimators.steps import moving
+from qdiff.estimators.survival import LEAST_RUNS, TOO_FEW
 from qdiff.lang.tree import Case, Channel, Flip, Measure, Measured, Program, Reset
 from qdiff.lang.walk import all_conditions, statements, unbounded_loops
 from qdiff.sim.protocol import Gradients, Job, Prepared, TangentBackend
@@ -38,9 +39,8 @@ BLOCK = 2**16
 NUMBERS = 2**24
 """A block has fewer shots where there are very many derivatives: about so many numbers in all."""
 LEAST_SHOTS = 2
-ENOUGH = 2000
-"""Fewer runs do not show how heavy the tails are that the long runs of a loop make."""
-TOO_FEW = f"{{shots}} runs are too few to show what rare, long ones contribute: use {ENOUGH} or more"
+ROUNDING = 2e-15
+"""Of a run's contribution, relative."""
 LARGEST = 1e70
 """Sums of fourth powers stay finite."""
 KEPT = 16
@@ -104,7 +104,7 @@ class TrajectoryRounds:
         if not self.moved:
             return Round.nothing(size)
         whole = Combined(list(self._parts(list(self._blocks(shots, seed)))))
-        few = shots < ENOUGH and bool(unbounded_loops(self.problem.program))
+        few = shots < LEAST_RUNS and bool(unbounded_loops(self.problem.program))
         return Round(
             whole.value,
             whole.covariance,
@@ -113,7 +113,7 @@ class TrajectoryRounds:
             shots,
             sum(each.cut for each in whole.rounds),
             exact=self.problem.exact(self.moved) | (not _draws(self.problem.program)),
-            reasons=(TOO_FEW.format(shots=shots),) if few else (),
+            reasons=(TOO_FEW.format(runs=shots),) if few else (),
         )
 
     def part(self, block: Block) -> Round:
@@ -123,6 +123,7 @@ class TrajectoryRounds:
         _require_powers(found)
         x, n = contributions(found), block.number
         value = x.mean(axis=1)
+        rounding = ROUNDING * np.maximum(x.max(axis=1), -x.min(axis=1))
         x -= value[:, None]
         scatter, squares = x @ x.T, x * x
         third = np.einsum("jn,jn->j", squares, x) / n**3
@@ -130,7 +131,10 @@ class TrajectoryRounds:
         squares /= np.where(second > 0, second, 1.0)[:, None]  # fourth powers of tiny numbers would underflow
         kurtosis = np.where(second > 0, np.einsum("jn,jn->j", squares, squares) / n, np.inf)
         degrees = np.clip(2 * n / np.maximum(kurtosis - 1, 2 / n), 1.0, n - 1.0)
-        return Round(value, scatter / (n * (n - 1)), third, degrees, n, int(found.cut.sum()))
+        covariance = scatter / (n * (n - 1))
+        # What differs by rounding alone is known to rounding, and no better.
+        covariance[np.diag_indices(len(x))] += np.where(second > 0, rounding**2, 0.0)
+        return Round(value, covariance, third, degrees, n, int(found.cut.sum()))
 
     def _parts(self, blocks: list[Block]) -> Iterator[Round]:
         if self.problem.executor is None:

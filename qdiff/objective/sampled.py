@@ -101,9 +101,9 @@ class Sampled(ABC):
         assume_finite: bool = False,
         warm: Estimate | None = None,
     ) -> Estimate:
-        """Estimate the derivatives of all components from the same shots, unbiased, with standard errors.
+        """Estimate the derivatives of all components from the same shots, with standard errors.
 
-        The arguments and the errors are those of `Objective.estimate_grad`.
+        The arguments, what is biased and the errors are those of `Objective.estimate_grad`.
 
         Returns:
             An `Estimate` of float64 (k, d), or (d,) of a number; its `covariance` is (k·d, k·d), in the order
@@ -112,12 +112,10 @@ class Sampled(ABC):
         from qdiff.estimators.budgets import Budget
         from qdiff.objective.shots import estimate_gradient
 
-        names = differentiated(self.program, wrt)
         return estimate_gradient(
             self,
-            self.quantities,
             params,
-            names,
+            differentiated(self.program, wrt),
             Budget(shots, precision, max_shots, seconds),
             seed=seed,
             estimator=estimator,
@@ -126,7 +124,6 @@ class Sampled(ABC):
             executor=executor,
             assume_finite=assume_finite,
             warm=warm,
-            shape=(*self.shape, len(names)),
         )
 
 
@@ -155,7 +152,7 @@ class SampledNumber(Sampled):
         assume_finite: bool = False,
         warm: Estimate | None = None,
     ) -> Estimate:
-        """Estimate ∂f/∂wrt from shots, unbiased, with standard errors.
+        """Estimate ∂f/∂wrt from shots, with standard errors; unbiased but for "finite-shift" and "spsa".
 
         Args:
             shots: all that are spent, pilots included; with `precision` or `seconds` the most that may be.

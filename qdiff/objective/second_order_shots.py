@@ -11,10 +11,11 @@ import numpy as np
 from qdiff.errors import ParameterError, ResourceError
 from qdiff.estimators.budgets import LARGEST_ROUND, Budget, spend
 from qdiff.estimators.estimate import Estimate
+from qdiff.estimators.method import checked_truth
 from qdiff.estimators.second_order.entries import Entry, entries_of_hessian, entries_of_product
 from qdiff.estimators.second_order.rounds import SecondOrderRounds
 from qdiff.lang.parameters import resolve
-from qdiff.objective.shots import problem_of, require_finite, require_served, require_truth_value
+from qdiff.objective.shots import problem_of, require_finite, require_served
 from qdiff.rules.registry import checked_name
 from qdiff.sim.exact import Floats
 from qdiff.sim.protocol import Backend
@@ -43,7 +44,7 @@ def estimate_second(
 ) -> Estimate:
     """Estimate a Hessian, or its product with v where one is given; see `Objective.estimate_hessian`."""
     checked_name(rule)
-    require_truth_value(assume_finite)
+    checked_truth("assume_finite", assume_finite)
     d = len(wrt)
     entries: tuple[Entry, ...]
     shape: tuple[int, ...]

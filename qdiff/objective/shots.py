@@ -7,7 +7,6 @@ whether the expected number of occurrences is finite, without which the sum over
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from functools import lru_cache
@@ -19,22 +18,19 @@ from qdiff.errors import BackendError, EvaluationError, QdiffError, ResourceErro
 from qdiff.estimators.budgets import LARGEST_ROUND, Budget, spend
 from qdiff.estimators.estimate import Estimate
 from qdiff.estimators.expectation import estimate_values
+from qdiff.estimators.method import checked_truth
 from qdiff.estimators.methods import estimator_of
 from qdiff.estimators.problem import Problem, ShiftBounds
 from qdiff.estimators.rounds import Rounds
 from qdiff.lang.parameters import resolve
-from qdiff.lang.tree import While
-from qdiff.lang.walk import differentiable_expressions, statements
+from qdiff.lang.walk import differentiable_expressions, unbounded_loops
 from qdiff.objective.chain import Chain
 from qdiff.objective.quantities import Mean, Quantity
-from qdiff.sim.exact import FROM_SHOTS
 from qdiff.sim.protocol import Backend, Readout, TangentBackend
 from qdiff.sim.registry import DEFAULT, find_backend, require
 
 KEPT = 64
 """Answers that are kept: the same parameters are asked for again and again."""
-_ADVICE = re.compile(rf"(, or|\. If the program ends at all,) estimate from shots: {re.escape(FROM_SHOTS)}")
-"""Of exact engines: it is being followed here."""
 
 if TYPE_CHECKING:
     from qdiff.objective.sampled import Sampled
@@ -101,7 +97,6 @@ def estimate_value(
 
 def estimate_gradient(
     f: Sampled,
-    quantities: Sequence[Quantity],
     params: object,
     wrt: tuple[str, ...],
     budget: Budget,
@@ -113,12 +108,10 @@ def estimate_gradient(
     executor: Executor | None,
     assume_finite: bool,
     warm: Estimate | None,
-    shape: tuple[int, ...],
 ) -> Estimate:
     """Estimate derivatives; see `Objective.estimate_grad`."""
     rounds = gradient_rounds(
         f,
-        quantities,
         params,
         wrt,
         estimator=estimator,
@@ -127,13 +120,13 @@ def estimate_gradient(
         executor=executor,
         assume_finite=assume_finite,
     )
+    shape = (*f.shape, len(wrt))
     learned = _learned(warm, rounds.name, shape)
     return spend(rounds, budget, seed, shape, learned, largest=LARGEST_ROUND)
 
 
 def gradient_rounds(
     f: Sampled,
-    quantities: Sequence[Quantity],
     params: object,
     wrt: tuple[str, ...],
     *,
@@ -145,12 +138,14 @@ def gradient_rounds(
 ) -> Rounds:
     """Return an estimator at work on derivatives, which may be infinite sums only if they converge."""
     chosen = estimator_of(estimator, mu)
-    require_truth_value(assume_finite)
+    checked_truth("assume_finite", assume_finite)
     values = resolve(f.program, params)
-    problem = problem_of(f, quantities, values, wrt, backend, executor)
+    problem = problem_of(f, f.quantities, values, wrt, backend, executor)
     rounds = chosen.on(problem)
-    if not assume_finite and chosen.sums_occurrences:
-        require_finite(f, values, wrt)
+    if not assume_finite:
+        if chosen.sums_occurrences:
+            require_finite(f, values, wrt)
+        require_ending(f, values)
     require_served(problem, rounds)
     return rounds
 
@@ -184,16 +179,6 @@ def _served(problem: Problem) -> list[str]:
     return [*(["trajectory"] if able and isinstance(backend, TangentBackend) else []), "finite-shift", "spsa"]
 
 
-def require_truth_value(assume_finite: object) -> None:
-    """Refuse what may be meant to be False but counts as True.
-
-    Raises:
-        QdiffError: neither True nor False.
-    """
-    if not isinstance(assume_finite, bool):
-        raise QdiffError(f"assume_finite is True or False, got {assume_finite!r}.")
-
-
 def require_finite(f: Sampled, values: Mapping[str, float], wrt: Sequence[str]) -> None:
     """Refuse derivatives whose sum over occurrences is not proved to converge.
 
@@ -203,7 +188,7 @@ def require_finite(f: Sampled, values: Mapping[str, float], wrt: Sequence[str]) 
     Raises:
         QdiffError: the expected number of occurrences is infinite, or could not be proved to be finite.
     """
-    loops = [s for s in statements(f.program.body) if isinstance(s, While) and s.bound is None]
+    loops = unbounded_loops(f.program)
     if not loops:
         return
     within = {e for loop in loops for e in differentiable_expressions((loop,))}
@@ -214,6 +199,29 @@ def require_finite(f: Sampled, values: Mapping[str, float], wrt: Sequence[str]) 
         problem = _not_finite(f.chain, tuple(values.items()), asked)
         if problem:
             raise QdiffError(problem)
+
+
+def require_ending(f: Sampled, values: Mapping[str, float]) -> None:
+    """Refuse programs some of whose runs never end: each would take all the steps that a backend allows.
+
+    Raises:
+        QdiffError: it is known of some runs.
+    """
+    if unbounded_loops(f.program) and (never := _trapped(f.chain, tuple(values.items()))):
+        raise QdiffError(
+            f"A run never ends with probability {never:.3g}: backends cut it at their step limit, after long "
+            "times, and what it would have given is unknown. An exact gradient (f.grad) may exist. "
+            "assume_finite=True makes the runs all the same."
+        )
+
+
+@lru_cache(maxsize=KEPT)
+def _trapped(chain: Chain, values: tuple[tuple[str, float], ...]) -> float:
+    """The probability that a run never ends; 0 where nothing is known."""
+    try:
+        return chain.counts(dict(values)).trapped_probability
+    except (EvaluationError, ResourceError):
+        return 0.0
 
 
 @lru_cache(maxsize=KEPT)
@@ -244,7 +252,7 @@ def _not_finite(chain: Chain, values: tuple[tuple[str, float], ...], wrt: tuple[
                     )
                     return could_not.format(f"`{name}`", why)
     except (EvaluationError, ResourceError) as error:
-        return could_not.format(" or ".join(f"`{name}`" for name in wrt), _ADVICE.sub("", str(error)))
+        return could_not.format(" or ".join(f"`{name}`" for name in wrt), error.problem)
     return ""
 
 

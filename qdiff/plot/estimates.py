@@ -29,10 +29,10 @@ OTHERS = "rest"
 
 
 def plot_estimate(estimate: Estimate, path: str | os.PathLike[str] | None = None) -> Figure:
-    """Draw an estimate: contributions and shots by occurrence, where it has them, and standard errors by
-    shots beside the 1/√n that more of them should follow.
+    """Draw an estimate: contributions and shots by occurrence, where it has them, and how the error fell.
 
-    Of many numbers those with the largest errors are drawn.
+    Standard errors are drawn by shots, beside the 1/√n that more of them should follow. Of many numbers those
+    with the largest errors are drawn.
 
     Args:
         path: where to save the picture; its suffix is the format.

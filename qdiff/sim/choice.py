@@ -25,6 +25,7 @@ from qdiff.errors import QdiffError, ResourceError, did_you_mean, listed
 from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Program
 from qdiff.sim.census import Census, Size, size_of
+from qdiff.sim.exact import OR_FROM_SHOTS
 from qdiff.sim.sizes import size_text
 
 PURE, BRANCHING, HYBRID = "pure-state", "branching", "hybrid"
@@ -121,8 +122,8 @@ def choose(
         needs = "".join(f"\n  {c.name}: {c.refusal or 'at least ' + size_text(c.least)}" for c in candidates)
         raise ResourceError(
             f"No exact engine has room for this program on {len(program.qubits)} qubits; the limit is "
-            f"{size_text(max_memory)}.{needs}\nRaise it (qd.expectation(…, max_memory=bytes)), or estimate "
-            "from shots: f.estimate(params, shots=…), --shots on the command line."
+            f"{size_text(max_memory)}.{needs}\nRaise it (qd.expectation(…, max_memory=bytes))",
+            advice=OR_FROM_SHOTS,
         )
     best = min(able_to_fit, key=lambda c: (c.risk(max_memory), c.operations))
     others = [c for c in candidates if c is not best]

@@ -26,7 +26,10 @@ Store: TypeAlias = tuple[int, ...]
 
 DEFAULT_MEMORY = 4 << 30
 NEGLIGIBLE_MASS = 1e-12  # less mass than this on a failing path is rounding, not an outcome
-FROM_SHOTS = "f.estimate(params, shots=…), --shots on the command line"
+_FROM_SHOTS = "estimate from shots: f.estimate(params, shots=…), --shots on the command line."
+OR_FROM_SHOTS = f", or {_FROM_SHOTS}"
+FROM_SHOTS_IF_IT_ENDS = f". If the program ends at all, {_FROM_SHOTS}"
+"""Advice of errors: what exact engines cannot do runs may."""
 
 
 @dataclass(frozen=True)

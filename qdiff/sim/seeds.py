@@ -7,7 +7,7 @@ import secrets
 
 import numpy as np
 
-from qdiff.errors import QdiffError
+from qdiff.errors import QdiffError, shown
 
 SEEDS = 2**64
 """Seeds are 0 .. SEEDS - 1."""
@@ -36,7 +36,7 @@ def checked_seed(seed: object) -> int:
     number = integer(seed)
     if number is None or not 0 <= number < SEEDS:
         raise QdiffError(
-            f"The seed must be an integer from 0 to 2^64 - 1, or None to draw one, got {seed!r}."
+            f"The seed must be an integer from 0 to 2^64 - 1, or None to draw one, got {shown(seed)}."
         )
     return number
 

@@ -8,7 +8,6 @@ A standard error or a bound that is infinite is null.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -62,10 +61,15 @@ class Evaluation:
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
-    """Estimates of value and gradient at one point."""
+    """Estimates of value and gradient at one point.
+
+    Attributes:
+        learned: what is kept of what the gradient's learned, as JSON data.
+    """
 
     value: Estimate
     grad: Estimate
+    learned: object = None
 
 
 def evaluation_of(x: Vector, value: float, grad: Vector, sampled: Sampled | None = None) -> Evaluation:
@@ -81,7 +85,7 @@ def evaluation_of(x: Vector, value: float, grad: Vector, sampled: Sampled | None
         value_stderr=float(of_value.stderr),
         grad_stderr=_fixed(of_grad.stderr),
         bias_bound=float(max(np.max(of_value.bias_bound), np.max(of_grad.bias_bound, initial=0.0))),
-        learned=json_data(of_grad.learned),
+        learned=sampled.learned,
     )
 
 
@@ -121,18 +125,6 @@ def _errors(record: Mapping[str, Any]) -> dict[str, Any]:
         "bias_bound": bias_bound,
         "learned": learned,
     }
-
-
-def json_data(learned: object) -> object:
-    """Return what an estimate learned as JSON data, None where it is none.
-
-    Through JSON and back, so that a run goes on with what a resumed one reads from its log.
-    """
-    try:
-        text = json.dumps(learned, default=lambda part: part.to_json(), allow_nan=False)
-    except (AttributeError, TypeError, ValueError, RecursionError):
-        return None
-    return json.loads(text)
 
 
 def _written(number: float) -> float | None:

@@ -77,8 +77,8 @@ def minimize(
         shots: for each evaluation, of an Objective: value and gradient are estimates then, with standard
             errors, a tenth of the shots for the value. `best` is the point with the best estimate.
         estimator: of the gradient, as `f.estimate_grad` takes it.
-        seed: of all shots; drawn and recorded if None, a resumed run takes that of its log. Evaluation i
-            depends on the seed and on i only.
+        seed: of all shots; drawn and recorded if None, a resumed run takes that of its log. The random
+            numbers of evaluation i depend on the seed and on i only.
         backend: a backend or the name of one; qdiff's own simulator where it is left out.
         common_random_numbers: use the same random numbers for every evaluation.
         assume_finite: as in `f.estimate_grad`.

@@ -19,10 +19,9 @@ from qdiff.errors import TrainingError
 from qdiff.estimators.estimate import Estimate
 from qdiff.estimators.expectation import LEAST_SHOTS
 from qdiff.estimators.groups import shared_groups
-from qdiff.estimators.lessons import Lesson
+from qdiff.estimators.memories import memory_from_json, memory_to_json
 from qdiff.estimators.method import Estimator
 from qdiff.estimators.methods import estimator_of
-from qdiff.estimators.stratified import Stratified
 from qdiff.objective import Objective, VectorObjective
 from qdiff.objective.shots import problem_of
 from qdiff.sim.protocol import Backend
@@ -162,7 +161,7 @@ class ShotOracle:
             assume_finite=options.assume_finite,
             warm=None if common or before is None else self._estimate(before, number - 1),
         )
-        return Sampled(value, grad)
+        return Sampled(value, grad, memory_to_json(self.estimator, grad.learned))
 
     def _estimate(self, before: Evaluation, number: int) -> Estimate | None:
         """The estimate of an earlier gradient, from what the log holds; None where it learned nothing."""
@@ -174,13 +173,8 @@ class ShotOracle:
             shots=before.shots - self.value_shots,
             seed=derived_seed(self.seed, number),
             estimator=self.estimator.name,
-            learned=_learned(before.learned, self.estimator),
+            learned=memory_from_json(self.estimator, before.learned),
         )
-
-
-def _learned(data: Any, estimator: Estimator) -> object:
-    """What an estimator made of its data was, from that data."""
-    return tuple(map(Lesson.from_json, data)) if isinstance(estimator, Stratified) else data
 
 
 def sampled_objective(f: Any) -> Objective:

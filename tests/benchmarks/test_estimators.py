@@ -13,7 +13,14 @@ import pytest
 from scipy.optimize import minimize_scalar
 
 import qdiff as qd
-from benchmarks import error_curves, estimator_cases, estimators, interval_coverage, plans, workloads
+from benchmarks import (
+    error_curves,
+    estimator_cases,
+    estimators,
+    exact_variances,
+    interval_coverage,
+    workloads,
+)
 from benchmarks.error_curves import Panel
 from benchmarks.estimator_cases import BASELINE, ESTIMATORS, LIMITS, Case, variances
 from benchmarks.estimators import Measured
@@ -73,17 +80,21 @@ def test_the_best_baselines_are_the_best(moments: OccurrenceMoments) -> None:
         variances = squares - (moments.value[k] - b * moments.w[k]) ** 2
         return float(np.sqrt(np.maximum(variances, 0)).sum())
 
-    for k, found in enumerate(plans.baselines(moments)[:4]):
+    for k, found in enumerate(exact_variances.baselines(moments)[:4]):
         least = minimize_scalar(total, args=(k,), bracket=(-3, 3)).fun
         assert total(found, k) <= least + 1e-9
-    assert plans.stratified_with_baselines(moments) < plans.stratified(moments) < plans.best_drawn(moments)
+    assert (
+        exact_variances.stratified_with_baselines(moments)
+        < exact_variances.stratified(moments)
+        < exact_variances.best_drawn(moments)
+    )
 
 
 @pytest.mark.parametrize("mu", ["log-power", "geometric"])
 def test_estimates_have_the_variance_of_their_plan(moments: OccurrenceMoments, mu: str) -> None:
     estimator = qd.Insertion(mu=mu, rule="shift-paper", hazard=0.2)
     found = repeated(CASE.subject, estimator, 2000, 150)
-    exact = plans.drawn(moments, estimator.law())
+    exact = exact_variances.drawn(moments, estimator.law())
     assert abs(found.claimed[0] - exact) < 5 * found.claimed_error[0]
     assert abs(found.variance[0] - exact) < 4 * found.variance_error[0]
     assert found.away(CASE.subject.exact())[0] < 4

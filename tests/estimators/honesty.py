@@ -72,6 +72,45 @@ def one_error(f: qd.Objective, x: object, **options: Any) -> np.ndarray:
     return np.where(alike, 0.0, apart / np.where(alike | (stderr > 0), np.where(alike, 1, stderr), 1e-12))
 
 
+# --- Rules and noise -------------------------------------------------------------------------------------
+
+GATES = """gate Tilted(a)[x, y] = exp(-i a/2 * (1*X Z + 0.618*Z Y))
+gate Driven(a)[x] = exp(-i (a * 0.5*X + 0.7*Z))"""
+RULES = [
+    ("shift", "C_Ry(t)[r][s]"),
+    ("shift", "Tilted(t)[r, s]"),
+    ("shift-paper", "C_Ry(t)[r][s]"),
+    ("two-term", "Rxx(2*t)[r, s]"),
+    ("four-term-paper", "Ry(t)[r]"),
+    ("equidistant", "C_Ry(t)[r][s]"),
+    ("least-l1", "Tilted(t)[r, s]"),
+    ("riesz", "Tilted(t)[r, s]"),
+    ("stochastic", "Driven(t)[s]"),
+    ("hadamard", "Ry(-t)[r]"),
+    ("commutator", "C_Ry(t)[r][s]"),
+]
+"""Every rule, and a gate that it applies to."""
+
+
+def looped(gate: str) -> qd.Objective:
+    """A loop with a gate of RULES, by its parameter t."""
+    return qd.expectation(
+        qd.parse(
+            f"qubit: q, r, s para: t count: c {GATES} H[q]; H[r]; while M[q] = 1 do c++; {gate}; "
+            "q := |0>; H[q] od"
+        ),
+        "Z[s] + Z[r]*Z[s] + c*Z[r]",
+    )
+
+
+def noisy() -> qd.Objective:
+    """Gates with noise, and read-out errors, by one parameter; at t = 1.2."""
+    model = qd.NoiseModel(gates={"*": {"depolarize": 0.1}, "H": {"X": 0.2}}, readout=(0.1, 0.2))
+    return qd.expectation(SUBJECTS["aborts"]()[0].program, "Z[q] + X[r] + c", noise=model)
+
+
+# --- Programs --------------------------------------------------------------------------------------------
+
 Subject = tuple[qd.Objective, Mapping[str, Any]]
 
 

@@ -267,8 +267,8 @@ def test_shots_without_end() -> None:
     with pytest.raises(QdiffError) as caught:
         Budget(shots=20 * 10**18)
     assert str(caught.value) == (
-        "shots=20000000000000000000 are more than anyone can make. Say precision=0.01 for as many as an error "
-        "takes, or seconds=5 for as many as the time allows."
+        "shots=20000000000000000000 are more than anyone can make. Say precision=0.01 for as many as an "
+        "error takes, or seconds=5 for as many as the time allows."
     )
     assert Budget(shots=2**63 - 1).most == 2**63 - 1
     assert Budget(seconds=1.0, max_shots=10**30).most == 10**30

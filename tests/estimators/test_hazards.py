@@ -157,7 +157,7 @@ def test_programs_without_loops_need_their_last_site() -> None:
 def test_several_parameters_are_named_once() -> None:
     f, x = SUBJECTS["groups"]()
     estimator = qd.Insertion(mu="geometric", hazard=0.8)
-    found = f.estimate_grad(x, shots=4000, seed=1, estimator=estimator, backend=SINGLE)
+    found = f.estimate_grad(x, shots=12_000, seed=1, estimator=estimator, backend=SINGLE)
     assert found.reason.count("the variance by `t`") == found.reason.count("the variance by `u`") == 1
 
 

@@ -8,7 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from estimators.honesty import SINGLE, SUBJECTS, assert_honest, errors, one_error, repeated
+from estimators.honesty import (
+    RULES,
+    SINGLE,
+    SUBJECTS,
+    assert_honest,
+    errors,
+    looped,
+    noisy,
+    one_error,
+    repeated,
+)
 
 import qdiff as qd
 from qdiff.errors import BackendError, QdiffError
@@ -69,33 +79,11 @@ def test_a_claim_of_half_the_error_is_caught() -> None:
 
 # --- Every rule ----------------------------------------------------------------------------------------
 
-GATES = """gate Tilted(a)[x, y] = exp(-i a/2 * (1*X Z + 0.618*Z Y))
-gate Driven(a)[x] = exp(-i (a * 0.5*X + 0.7*Z))"""
-RULES = [
-    ("shift", "C_Ry(t)[r][s]"),
-    ("shift", "Tilted(t)[r, s]"),
-    ("shift-paper", "C_Ry(t)[r][s]"),
-    ("two-term", "Rxx(2*t)[r, s]"),
-    ("four-term-paper", "Ry(t)[r]"),
-    ("equidistant", "C_Ry(t)[r][s]"),
-    ("least-l1", "Tilted(t)[r, s]"),
-    ("riesz", "Tilted(t)[r, s]"),
-    ("stochastic", "Driven(t)[s]"),
-    ("hadamard", "Ry(-t)[r]"),
-    ("commutator", "Ry(t)[r]"),
-]
-
 
 @pytest.mark.parametrize(("rule", "gate"), RULES)
 @pytest.mark.parametrize("draw", ["host", "program"])
 def test_every_rule(rule: str, gate: str, draw: Any) -> None:
-    f = qd.expectation(
-        qd.parse(
-            f"qubit: q, r, s para: t count: c {GATES} H[q]; H[r]; while M[q] = 1 do c++; {gate}; "
-            "q := |0>; H[q] od"
-        ),
-        "Z[s] + Z[r]*Z[s] + c*Z[r]",
-    )
+    f = looped(gate)
     estimator = qd.Insertion(mu="geometric", hazard=0.3, rule=rule, draw=draw)
     if (rule, draw) == ("riesz", "program"):
         with pytest.raises(QdiffError, match="infinitely many"):
@@ -105,9 +93,7 @@ def test_every_rule(rule: str, gate: str, draw: Any) -> None:
 
 
 def test_read_out_errors_and_noise() -> None:
-    model = qd.NoiseModel(gates={"*": {"depolarize": 0.1}, "H": {"X": 0.2}}, readout=(0.1, 0.2))
-    f = qd.expectation(SUBJECTS["aborts"]()[0].program, "Z[q] + X[r] + c", noise=model)
-    assert_honest(f, {"t": 1.2}, shots=200, estimator=qd.Insertion(mu="zipf"))
+    assert_honest(noisy(), {"t": 1.2}, shots=200, estimator=qd.Insertion(mu="zipf"))
 
 
 # --- By hand ---------------------------------------------------------------------------------------------

@@ -243,14 +243,37 @@ def test_a_backend_that_takes_no_inputs_by_shot_has_the_same_law() -> None:
     assert 1e-3 < p < 1 - 1e-3
 
 
+class Noting(TrajectoryBackend):
+    """Says something of every job."""
+
+    def run(self, jobs: Sequence[Job]) -> list[Outcomes]:
+        return [replace(outcomes, note="runs were made twice") for outcomes in super().run(jobs)]
+
+
 def test_notes_of_backends_are_handed_on() -> None:
-    """A merged backend without memory runs trajectories, and says so."""
-    backend = MergedBackend(memory_limit=200_000)
-    runs = ReplacedRuns(
-        a_problem(LOOP, ["Z[r]"], {"t": 1.2, "u": 0.7}, backend=backend), Rendering(("t",), "shift")
-    )
+    backend = Noting(threads=1)
+    runs = ReplacedRuns(a_problem(LOOP, ["Z[r]"], AT, backend=backend), FIRST)
     rows, _ = some_rows(runs, 0, 64, 1)
-    assert rows.note.startswith("run as trajectories, merging does not pay: ") or rows.note == ""
+    assert rows.note == "runs were made twice"
+    merged = ReplacedRuns(a_problem(LOOP, ["Z[r]"], AT, backend=MergedBackend()), FIRST)
+    rows, _ = some_rows(merged, 0, 64, 1)
+    assert rows.note == ""
+
+
+@pytest.mark.parametrize("estimator", ["stratified", "insertion", "finite-shift", "spsa"])
+def test_notes_of_backends_arrive_in_estimates(estimator: str) -> None:
+    f = qd.expectation(LOOP, "Z[r] + X[r]")
+    found = f.estimate_grad(AT, shots=200, seed=1, estimator=estimator, backend=Noting(threads=1))
+    assert found.note.split("; ")[-1] == "runs were made twice"
+    assert found.note.count("runs were made twice") == 1
+    assert "runs were made twice" in str(found)
+
+
+def test_notes_of_backends_arrive_in_values_and_second_derivatives() -> None:
+    f = qd.expectation(LOOP, "Z[r] + X[r]")
+    backend = Noting(threads=1)
+    assert f.estimate(AT, shots=200, seed=1, backend=backend).note == "runs were made twice"
+    assert f.estimate_hessian(AT, "t", shots=200, seed=1, backend=backend).note == "runs were made twice"
 
 
 def test_cut_runs_count_nothing() -> None:

@@ -177,7 +177,10 @@ def test_cut_runs_leave_nothing_proved() -> None:
 
 def test_runs_that_are_all_alike_are_not_trusted() -> None:
     still = np.diag([0.0, 1.0])
-    assert Combined([a_round([0, 0], 100, covariance=still)], (2,)).estimate(1, "toy").reason == ALIKE
+    assert (
+        Combined([a_round([0, 0], 100, covariance=still)], (2,)).estimate(1, "toy").reason
+        == f"value[0]: {ALIKE}"
+    )
 
 
 def test_what_is_known_without_runs_is_trusted() -> None:
@@ -187,7 +190,7 @@ def test_what_is_known_without_runs_is_trusted() -> None:
     assert not np.any(Combined(rounds).unseen)
     # It has to be known in every round.
     rounds[1] = a_round([0, 0], 100, covariance=still)
-    assert Combined(rounds, (2,)).estimate(1, "toy").reason == ALIKE
+    assert Combined(rounds, (2,)).estimate(1, "toy").reason == f"value[0]: {ALIKE}"
     assert Combined(rounds).unseen.tolist() == [True, False]
 
 

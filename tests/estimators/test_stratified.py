@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
-from estimators.honesty import SINGLE, SUBJECTS, assert_honest, errors, one_error, repeated
+from estimators.honesty import (
+    RULES,
+    SINGLE,
+    SUBJECTS,
+    assert_honest,
+    errors,
+    looped,
+    noisy,
+    one_error,
+    repeated,
+)
 
 import qdiff as qd
 from qdiff.errors import QdiffError
@@ -68,32 +80,11 @@ def test_a_baseline_that_aborted_runs_do_not_subtract_is_caught(monkeypatch: pyt
 
 # --- Rules ---------------------------------------------------------------------------------------------
 
-GATES = """gate Tilted(a)[x, y] = exp(-i a/2 * (1*X Z + 0.618*Z Y))
-gate Driven(a)[x] = exp(-i (a * 0.5*X + 0.7*Z))"""
-RULES = [
-    ("shift", "C_Ry(t)[r][s]"),
-    ("shift", "Tilted(t)[r, s]"),
-    ("shift-paper", "C_Ry(t)[r][s]"),
-    ("two-term", "Rxx(2*t)[r, s]"),
-    ("four-term-paper", "Ry(t)[r]"),
-    ("least-l1", "Tilted(t)[r, s]"),
-    ("riesz", "Tilted(t)[r, s]"),
-    ("stochastic", "Driven(t)[s]"),
-    ("hadamard", "Ry(-t)[r]"),
-    ("commutator", "C_Ry(t)[r][s]"),
-]
-
 
 @pytest.mark.parametrize(("rule", "gate"), RULES)
 def test_every_rule(rule: str, gate: str) -> None:
     """Rules with more than eight terms, and infinite ones, draw the term in each run."""
-    f = qd.expectation(
-        qd.parse(
-            f"qubit: q, r, s para: t count: c {GATES} H[q]; H[r]; while M[q] = 1 do c++; {gate}; "
-            "q := |0>; H[q] od"
-        ),
-        "Z[s] + Z[r]*Z[s] + c*Z[r]",
-    )
+    f = looped(gate)
     for control in ("history", None):
         estimator = qd.Stratified(rule=rule, control=control)  # type: ignore[arg-type]
         assert abs(one_error(f, [0.8], shots=6000, seed=3, estimator=estimator)[0]) < 4.5
@@ -113,9 +104,7 @@ def test_sites_with_different_rules() -> None:
 
 
 def test_read_out_errors_and_noise() -> None:
-    model = qd.NoiseModel(gates={"*": {"depolarize": 0.1}, "H": {"X": 0.2}}, readout=(0.1, 0.2))
-    f = qd.expectation(SUBJECTS["aborts"]()[0].program, "Z[q] + X[r] + c", noise=model)
-    assert_honest(f, {"t": 1.2}, shots=200)
+    assert_honest(noisy(), {"t": 1.2}, shots=200)
 
 
 def test_many_parameters() -> None:
@@ -255,7 +244,7 @@ def test_other_backends_and_runs_that_are_cut() -> None:
 
 
 @pytest.mark.parametrize("control", ["history", "constant", None])
-def test_a_warm_start_needs_no_pilot(control: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_warm_start_needs_no_replaced_pilot(control: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     f, x = SUBJECTS["nested loops"]()
     earlier = f.estimate_grad(x, shots=3000, seed=1, backend=SINGLE)
     estimator = qd.Stratified(control=control)
@@ -264,7 +253,8 @@ def test_a_warm_start_needs_no_pilot(control: Any, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(stratified.StratifiedRounds, "_piloted", None)
     warm = f.estimate_grad(close, shots=2000, seed=5, estimator=estimator, backend=SINGLE, warm=earlier)
     assert sum(int(each.shots.sum()) for each in cold.contributions) == 1800
-    assert sum(int(each.shots.sum()) for each in warm.contributions) == warm.shots == 2000
+    assert sum(int(each.shots.sum()) for each in warm.contributions) == 1900
+    assert warm.shots == 2000  # a twentieth looks at how many occurrences there are
     if control == "constant":
         assert_honest(f, close, number=60, shots=100, estimator=estimator, warm=earlier)
     if control is None:
@@ -325,3 +315,79 @@ def test_rules_that_do_not_exist_or_apply() -> None:
     f = qd.expectation(qd.parse("qubit: q, r para: t Ry(1)[q]; C_Ry(t)[q][r]"), "Z[r]")
     with pytest.raises(QdiffError, match="hadamard"):
         f.estimate_grad([0.3], shots=100, estimator=qd.Stratified(rule="hadamard"))
+
+
+# --- What a pilot has not seen -----------------------------------------------------------------------------
+
+LOOP = qd.expectation(
+    qd.parse("qubit: q para: t count: c Ry(t)[q]; while M[q] = 1 do c++; q := |0>; Ry(t)[q] od"), "c"
+)
+RARE = qd.expectation(
+    qd.parse(
+        "qubit: q para: t count: c Ry(t)[q];"
+        "if flip(0.001) then q := |0>; Ry(t)[q]; while M[q] = 1 do c++; q := |0>; Ry(t)[q] od fi"
+    ),
+    "c + Z[q]",
+)
+
+
+def trusted_and_wrong(f: qd.Objective, x: list[float], found: Sequence[qd.Estimate]) -> float:
+    """The share of estimates that are trusted and whose interval does not hold the derivative."""
+    exact = f.grad(x)
+    missed = [not np.all((e.interval()[0] <= exact) & (exact <= e.interval()[1])) for e in found]
+    return float(np.mean([e.interval_trusted and miss for e, miss in zip(found, missed, strict=True)]))
+
+
+@pytest.mark.parametrize("shots", [17, 50, 200])
+def test_too_few_runs_to_know_how_many_occurrences_there_are(shots: int) -> None:
+    found = [LOOP.estimate_grad([1.2], shots=shots, seed=s, backend=SINGLE) for s in range(20)]
+    assert not any(each.interval_trusted for each in found)
+    pilot = shots // 20 if shots >= 80 else 0
+    assert found[0].reason.startswith(f"{pilot} pilot runs are too few to show how many occurrences ")
+    assert "of `t` there are: use 400 shots or more" in found[0].reason
+    assert LOOP.estimate_grad([1.2], shots=4000, seed=1, backend=SINGLE).interval_trusted
+
+
+@pytest.mark.parametrize("estimator", ["stratified", "insertion"])
+def test_a_rare_branch_is_not_taken_for_none(estimator: str) -> None:
+    """What most estimates do not see at all carries a tenth of the derivative."""
+    options: dict[str, Any] = {"shots": 10_000, "estimator": estimator, "backend": SINGLE}
+    found = [RARE.estimate_grad([2.6], seed=s, **options) for s in range(60)]
+    assert trusted_and_wrong(RARE, [2.6], found) < 0.1
+    assert np.mean([each.interval_trusted for each in found]) < 0.5
+
+
+def test_all_pilot_runs_alike() -> None:
+    f = qd.expectation(
+        qd.parse("qubit: q para: t count: c while c < 3 do c++; q := |0>; Ry(t)[q] od"), "Z[q]"
+    )
+    few, many = (f.estimate_grad([1.2], shots=n, seed=1, backend=SINGLE) for n in (1000, 200_000))
+    assert few.reason.startswith("all of 50 pilot runs had equally many occurrences of `t`: one that has ")
+    assert many.interval_trusted
+
+
+def test_few_longer_runs() -> None:
+    found = LOOP.estimate_grad([0.5], shots=1000, seed=1, backend=SINGLE)
+    assert re.search(r"^only \d of 50 pilot runs had more occurrences of `t` than others, 10 ", found.reason)
+
+
+@pytest.mark.parametrize("shots", [10, 1000])
+def test_a_warm_start_from_far_away(shots: int) -> None:
+    """From an estimate without a pilot, or from where runs are short: occurrences are looked at again."""
+    far = LOOP.estimate_grad([0.3], shots=shots, seed=9, backend=SINGLE)
+    found = [LOOP.estimate_grad([2.0], shots=4000, seed=s, backend=SINGLE, warm=far) for s in range(40)]
+    cold = [LOOP.estimate_grad([2.0], shots=4000, seed=s, backend=SINGLE) for s in range(40)]
+    spread, usual = (np.std([each.value[0] for each in some]) for some in (found, cold))
+    assert spread < 2 * usual
+    assert trusted_and_wrong(LOOP, [2.0], found) < 0.15
+
+
+def test_a_chain_of_warm_starts_follows_the_occurrences() -> None:
+    wrong = []
+    for r in range(12):
+        warm = None
+        for i, t in enumerate(np.linspace(0.3, 2.4, 12)):
+            warm = LOOP.estimate_grad([t], shots=1000, seed=100 * r + i, backend=SINGLE, warm=warm)
+        wrong.append(warm)
+    assert trusted_and_wrong(LOOP, [2.4], wrong) < 0.3
+    assert np.std([each.value[0] for each in wrong]) < 8  # 4.2 without the chain; 40 with the first table

@@ -20,7 +20,7 @@ from qdiff.errors import BackendError, EvaluationError, ParameterError, QdiffErr
 from qdiff.estimators import trajectory
 from qdiff.estimators.baselines import FEW, contributions
 from qdiff.estimators.estimate import Estimate
-from qdiff.estimators.trajectory import ENOUGH
+from qdiff.estimators.survival import LEAST_RUNS
 from qdiff.lang.parameters import resolve
 from qdiff.sim.machine.backend import TrajectoryBackend
 from qdiff.sim.protocol import Capabilities, Gradients, Job
@@ -205,12 +205,12 @@ def test_read_out_errors_change_what_is_read() -> None:
 
 
 def test_few_runs_of_a_loop_do_not_show_its_tails() -> None:
-    few = estimate(shots=ENOUGH - 1)
+    few = estimate(shots=LEAST_RUNS - 1)
     assert few.reason.startswith(
         "1999 runs are too few to show what rare, long ones contribute: use 2000 or more"
     )
     assert not few.interval_trusted
-    assert "too few" not in estimate(shots=ENOUGH).reason
+    assert "too few" not in estimate(shots=LEAST_RUNS).reason
     assert estimate(shots=8000).interval_trusted
     bounded = qd.parse("qubit: q\npara: t\nRy(t)[q]; while{3} M[q] = 1 do Ry(t)[q] od")
     assert estimate(qd.expectation(bounded, "Z[q]"), {"t": 1.1}, shots=400).interval_trusted
@@ -220,7 +220,7 @@ def test_large_rare_contributions_are_noticed() -> None:
     """A loop that seldom runs long, and counts much then: the intervals of few shots are too short."""
     f, params, _ = case("geometric")
     exact = f.grad(params)
-    found = [estimate(f, params, shots=ENOUGH, seed=seed) for seed in range(100)]
+    found = [estimate(f, params, shots=LEAST_RUNS, seed=seed) for seed in range(100)]
     missed = [e for e in found if not e.interval()[0] <= exact <= e.interval()[1]]
     assert sum(e.interval_trusted for e in missed) <= 7
     assert sum(not e.interval_trusted for e in found) > 30

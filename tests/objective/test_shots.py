@@ -273,7 +273,7 @@ def test_backends_that_run_the_program_but_not_its_derivatives() -> None:
         (
             5,
             "A backend is a name (trajectory, merged) or an object with name, capabilities, prepare and run; "
-            "got int.",
+            "got 5.",
         ),
     ],
 )
@@ -304,6 +304,11 @@ INFINITE = (
     "The expected number of primitives with `t` that a run executes is infinite: a run never ends with "
     "probability 0.23. The sum over occurrences does not converge; an exact gradient (f.grad) may exist."
 )
+NEVER = (
+    "A run never ends with probability 0.23: backends cut it at their step limit, after long times, and what "
+    "it would have given is unknown. An exact gradient (f.grad) may exist. assume_finite=True makes the runs "
+    "all the same."
+)
 COULD_NOT = (
     "Could not prove that a run executes finitely many primitives with `t` on average, without which the sum "
     "over them need not converge: "
@@ -328,7 +333,9 @@ def test_occurrences_without_end_on_finitely_many_stores() -> None:
     for call in derivatives(ENDLESS, [1.0]).values():
         assert refused(call) == INFINITE
     for name in ("finite-shift", "spsa"):  # which sum nothing
-        found = ENDLESS.estimate_grad([1.0], shots=60, seed=1, estimator=name, backend=SHORT)
+        options = {"shots": 60, "seed": 1, "estimator": name, "backend": SHORT}
+        assert refused(ENDLESS.estimate_grad, [1.0], **options) == NEVER
+        found = ENDLESS.estimate_grad([1.0], **options, assume_finite=True)
         assert "were cut by the backend's step limit" in found.reason
     taken = ENDLESS.estimate_grad([1.0], shots=60, seed=1, backend=SHORT, assume_finite=True)
     assert not taken.interval_trusted

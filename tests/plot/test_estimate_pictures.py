@@ -49,7 +49,7 @@ def test_contributions_shots_and_errors(estimate: qd.Estimate) -> None:
         ends = np.array([segment[:, 1] for segment in reach.get_segments()])
         np.testing.assert_allclose(ends, np.stack([one.value - 2 * one.stderr, one.value + 2 * one.stderr]).T)
         listed = one.occurrence > 0
-        np.testing.assert_allclose(points.get_xdata()[listed], one.occurrence[listed], atol=0.1)
+        np.testing.assert_allclose(points.get_xdata()[listed], one.occurrence[listed], rtol=0.02, atol=0.1)
     for (points, line), one in zip((middle.lines[:2], middle.lines[2:]), estimate.contributions, strict=True):
         spent = one.shots > 0
         assert points.get_ydata().tolist() == one.shots[spent].tolist()

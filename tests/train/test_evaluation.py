@@ -14,7 +14,6 @@ from qdiff.train.evaluation import (
     NoEvaluation,
     Sampled,
     evaluation_of,
-    json_data,
     read,
 )
 
@@ -59,41 +58,13 @@ def test_an_evaluation_of_estimates():
     grad = Estimate(
         NUMBERS, ERRORS, 90, 1, "finite-shift", bias_bound=np.array([0.1, 0.3, 0.2]), learned=(1,)
     )
-    found = evaluation_of(NUMBERS, 1.0, NUMBERS, Sampled(value, grad))
+    found = evaluation_of(NUMBERS, 1.0, NUMBERS, Sampled(value, grad, [1]))
     assert (found.shots, found.value_stderr, found.bias_bound, found.learned) == (100, 0.5, 0.3, [1])
     assert found.grad_stderr.tolist() == ERRORS.tolist()
     cut = Estimate(1.0, 0.5, 10, 1, "shots", bias_bound=math.inf)
     assert evaluation_of(NUMBERS, 1.0, NUMBERS, Sampled(cut, grad)).bias_bound == math.inf
     unbiased = Estimate(NUMBERS, ERRORS, 90, 1, "trajectory")
     assert evaluation_of(NUMBERS, 1.0, NUMBERS, Sampled(value, unbiased)).bias_bound == 0
-
-
-class Told:
-    def __init__(self, data):
-        self.data = data
-
-    def to_json(self):
-        return self.data
-
-
-@pytest.mark.parametrize(
-    ("learned", "kept"),
-    [
-        (None, None),
-        ({"weights": (1, 2.5), "more": {"a": []}}, {"weights": [1, 2.5], "more": {"a": []}}),
-        ([0.1 + 0.2, 5e-324], [0.1 + 0.2, 5e-324]),
-        (Told({"k": (1,)}), {"k": [1]}),
-        ((Told([1]), Told([2])), [[1], [2]]),
-        (Told(object()), None),
-        (object(), None),
-        ((None, object()), None),
-        ([math.inf], None),
-        ({(1, 2): 3}, None),
-        (np.arange(3), None),
-    ],
-)
-def test_what_was_learned_is_kept_where_json_can_hold_it(learned, kept):
-    assert json_data(learned) == kept
 
 
 RECORD = {

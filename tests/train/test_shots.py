@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from estimators.random_lessons import a_lesson
 
 import qdiff as qd
 from qdiff.errors import BackendError, ParameterError, QdiffError, TrainingError
+from qdiff.estimators import insertion
 from qdiff.estimators.estimate import Estimate, with_error
 from qdiff.estimators.insertion import Insertion
+from qdiff.estimators.lessons import Lesson
 from qdiff.estimators.methods import METHODS
 from qdiff.estimators.trajectory import Trajectory
 from qdiff.objective import Objective
@@ -62,8 +65,18 @@ class Recording(Objective):
         grad = self.grad(params, wrt)
         learned = self.learned(len(self.grads) - 1)
         return Estimate(
-            grad, np.full(len(grad), 0.25), asked["shots"], asked["seed"], "trajectory", learned=learned
+            grad,
+            np.full(len(grad), 0.25),
+            asked["shots"],
+            asked["seed"],
+            asked["estimator"].name,
+            learned=learned,
         )
+
+
+def a_memory(number: int) -> Lesson:
+    """What an evaluation may have learned: numbers that are long in decimals, and very small."""
+    return a_lesson(np.random.default_rng(number), (2, 2, 1), met=1e-300)
 
 
 def same(one, other) -> bool:
@@ -117,8 +130,8 @@ def test_the_gradient_gets_what_it_needs():
 
 
 def test_common_random_numbers():
-    f = Recording(learned=lambda number: [number])
-    minimize(f, AT, steps=2, shots=20, estimator="trajectory", seed=7, common_random_numbers=True)
+    f = Recording(learned=lambda number: (a_memory(number),))
+    minimize(f, AT, steps=2, shots=20, estimator="stratified", seed=7, common_random_numbers=True)
     assert {asked["seed"] for asked in f.grads} == {derived_seed(7, 0)}
     assert {asked["seed"] for asked in f.values} == {derived_seed(7, 0, 1)}
     # What was learned knows the random numbers that it would be used on.
@@ -134,32 +147,35 @@ def test_a_seed_is_drawn_and_recorded():
 
 
 def test_what_an_evaluation_learned_warms_the_next(tmp_path):
-    f = Recording(learned=lambda number: {"shares": (0.5, number / 3)} if number != 1 else object())
+    f = Recording(learned=lambda number: (a_memory(number),) if number != 1 else None)
     log = tmp_path / "run.jsonl"
-    result = minimize(f, AT, steps=3, shots=20, estimator="trajectory", seed=7, log=log)
+    result = minimize(f, AT, steps=3, shots=20, estimator="stratified", seed=7, log=log)
     first, second, third, fourth = [asked["warm"] for asked in f.grads]
-    assert first is third is None  # nothing before it; nothing that a log can hold
-    assert second.learned == {"shares": [0.5, 0.0]}
-    assert fourth.learned == {"shares": [0.5, 2 / 3]}
+    assert first is third is None  # nothing before it; nothing that was learned
+    assert [lesson.to_json() for lesson in second.learned] == [a_memory(0).to_json()]
+    assert [lesson.to_json() for lesson in fourth.learned] == [a_memory(2).to_json()]
     assert fourth.value.tolist() == result.history.grad[2].tolist()
     assert fourth.stderr.tolist() == [0.25, 0.25]
-    assert (fourth.shots, fourth.seed, fourth.estimator) == (18, derived_seed(7, 2), "trajectory")
+    assert (fourth.shots, fourth.seed, fourth.estimator) == (18, derived_seed(7, 2), "stratified")
     assert [line.get("learned") for line in entries(log)[1:]] == [
-        {"shares": [0.5, 0.0]}, None, {"shares": [0.5, 2 / 3]}, {"shares": [0.5, 1.0]},
+        [a_memory(0).to_json()], None, [a_memory(2).to_json()], [a_memory(3).to_json()],
     ]  # fmt: skip
 
 
 def test_a_resumed_run_is_warmed_by_its_log(tmp_path):
     def trained(f, log, **options):
-        return minimize(f, AT, steps=4, shots=20, estimator="trajectory", seed=7, log=log, **options)
+        return minimize(f, AT, steps=4, shots=20, estimator="stratified", seed=7, log=log, **options)
+
+    def told(estimate):
+        return [lesson.to_json() for lesson in estimate.learned]
 
     log = tmp_path / "run.jsonl"
-    whole = Recording(learned=lambda number: [number / 3, 1e-300])
+    whole = Recording(learned=lambda number: (a_memory(number),))
     result = trained(whole, log)
     lines = log.read_bytes().splitlines(keepends=True)
     for kept in range(1, 6):
         log.write_bytes(b"".join(lines[:kept]))
-        f = Recording(learned=lambda number, before=kept - 1: [(number + before) / 3, 1e-300])
+        f = Recording(learned=lambda number, before=kept - 1: (a_memory(number + before),))
         assert same(trained(f, log, resume=True), result)
         assert log.read_bytes() == b"".join(lines)
         rest = whole.grads[kept - 1 :]
@@ -168,10 +184,8 @@ def test_a_resumed_run_is_warmed_by_its_log(tmp_path):
             if there["warm"] is None:
                 assert here["warm"] is None
             else:
-                assert (here["warm"].learned, here["warm"].seed) == (
-                    there["warm"].learned,
-                    there["warm"].seed,
-                )
+                assert told(here["warm"]) == told(there["warm"])
+                assert here["warm"].seed == there["warm"].seed
 
 
 # --- What is kept -------------------------------------------------------------------------------
@@ -291,7 +305,17 @@ def test_an_interrupted_run_resumes_to_the_identical_result(loop, tmp_path, esti
     assert same(trained(log, resume=True), whole)  # the seed is that of the log
     assert log.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     assert same(trained(log, seed=11, resume=True), whole)
-    assert "learned" in entries(log)[1] or estimator != "stratified"
+    assert ("learned" in entries(log)[1]) == (estimator == "stratified")
+
+
+def test_an_adaptive_law_is_learned_anew_by_every_evaluation(loop, monkeypatch):
+    """A law of parameters long left would be far worse than a pilot is dear."""
+    pilots = []
+    first = insertion.profile_of
+    monkeypatch.setattr(insertion, "profile_of", lambda *of: pilots.append(1) or first(*of))
+    options = {"steps": 3, "shots": 2000, "estimator": Insertion(mu="adaptive"), "seed": 11}
+    minimize(loop, AT, wrt="t", **options)
+    assert len(pilots) == 4
 
 
 def test_maximize_from_shots(loop, tmp_path):

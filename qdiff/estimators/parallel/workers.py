@@ -220,8 +220,10 @@ class Workers(Generic[T, R]):
             self._submit(one)
 
     def _look_around(self) -> None:
-        """Note the processes of a pool while it is whole: a pool does not say how many it has, nor how it
-        starts them. Others that this process has started are taken for the pool's.
+        """Note the processes of a pool while it is whole.
+
+        A pool does not say how many it has, nor how it starts them. Others that this process has started are
+        taken for the pool's.
         """
         children = active_children()
         if len(children) > len(self._children):

@@ -144,10 +144,10 @@ def _factors_of_ways(
     guess: Floats,
     chance: Floats,
 ) -> Floats:
-    """By how much guesses of E[X²] are wrong, float (most, 3, T): earlier occurrence; k > l, k = l, k < l;
-    way.
+    """By how much guesses of E[X²] are wrong, float (most, 3, T).
 
-    They are found for the sites of the earlier occurrence, those of a site drawn to those of all.
+    The axes are the earlier occurrence; k > l, k = l, k < l; the way. Factors are found for the sites of the
+    earlier occurrence, those of a site drawn to those of all.
     """
     ways, sites = guess.shape[1], terms.sites + 1
     came = pilot.sites[:, 0] > 0

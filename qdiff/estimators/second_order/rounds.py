@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from qdiff.estimators.second_order.pilots import Pilot
 from qdiff.estimators.second_order.runs import Part, made
 from qdiff.estimators.second_order.terms import PairTerms
 from qdiff.estimators.shares import shared_out
+from qdiff.estimators.survival import ENOUGH
 from qdiff.estimators.tally import Tally
 from qdiff.rules.registry import DEFAULT_RULE
 from qdiff.rules.second_order import SecondDerivativeProgram
@@ -42,6 +43,8 @@ UNMODIFIED = 0.4
 FEW = 8
 """Shots of a channel's pilot at least; with fewer there is none."""
 LARGEST_PILOT = 2**20
+KEPT = 64
+"""Terms of entries at some parameters."""
 GRID = 128
 """Pairs of so many occurrences are told apart, or fewer:"""
 LARGEST_TABLE, LARGEST_TABLES = 2**18, 2**22
@@ -74,7 +77,7 @@ class SecondOrderRounds:
         for entry in self.entries:
             runs = ReplacedRuns(self.problem, Rendering(entry.wrt, self.rule))
             assert isinstance(runs.derivative, SecondDerivativeProgram)
-            terms = PairTerms.of(runs.derivative, self.problem.params)
+            terms = _terms(runs.derivative, tuple(self.problem.params.items()))
             room = min(LARGEST_TABLE, LARGEST_TABLES // (len(self.entries) * len(runs.groups)))
             grid = min(GRID, math.isqrt(room // max(len(terms.apart), len(terms.same), 1)))
             some = [Part(entry, runs, group, terms, grid) for group in range(len(runs.groups))]
@@ -102,7 +105,10 @@ class SecondOrderRounds:
             tally.add(result.moments, at, np.array([factors]))
             tally.heard(result.cut, result.note)
             exact[list(at)] = False
-        return tally.round(shots, learned=known, exact=exact)
+        looped = any(part.terms.endless for part in parts)
+        few = f"{known.unmodified} pilot runs are too few to show how many occurrences there are"
+        reasons = (f"{few}: use more shots",) if looped and known.unmodified < ENOUGH else ()
+        return tally.round(shots, learned=known, exact=exact, reasons=reasons)
 
     def _piloted(self, shots: int, seed: int) -> tuple[_Learned, int]:
         """Return what a pilot teaches, and its shots."""
@@ -113,7 +119,7 @@ class SecondOrderRounds:
             for part in parts
         ]
         if budget < FEW * len(parts):
-            return _Learned(tuple(map(Part.channel, parts, backgrounds)), shots), 0
+            return _Learned(tuple(map(Part.channel, parts, backgrounds)), shots, 0), 0
         unmodified = int(UNMODIFIED * budget * len(looped) / len(parts))
         for c, number in zip(looped, _equally(unmodified, len(looped)), strict=True):
             part = parts[c]
@@ -128,15 +134,22 @@ class SecondOrderRounds:
             for one in taught:
                 backgrounds[c] = backgrounds[c].joined(one.executed, one.ended)
             channels.append(part.channel(backgrounds[c], Pilot.joined([one.pilot for one in taught])))
-        return _Learned(tuple(channels), shots), budget
+        return _Learned(tuple(channels), shots, unmodified // max(len(looped), 1)), budget
 
 
 @dataclass(frozen=True, eq=False)
 class _Learned:
-    """What is known of each part, and the size of the round whose pilot taught it."""
+    """What is known of each part, the size of the round whose pilot taught it, and its unmodified runs."""
 
     channels: tuple[PairChannel, ...]
     shots: int
+    unmodified: int
+
+
+@lru_cache(maxsize=KEPT)
+def _terms(derivative: SecondDerivativeProgram, params: tuple[tuple[str, float], ...]) -> PairTerms:
+    """Return what was found before: `derivative_of` keeps derivatives, too."""
+    return PairTerms.of(derivative, dict(params))
 
 
 def _equally(shots: int, number: int) -> list[int]:

@@ -26,7 +26,15 @@ from qdiff.errors import EvaluationError
 from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Program
 from qdiff.sim.analysis import Analysis
-from qdiff.sim.exact import DEFAULT_MEMORY, FROM_SHOTS, Curvature, Floats, Mixture, Parameters, Store
+from qdiff.sim.exact import (
+    DEFAULT_MEMORY,
+    FROM_SHOTS_IF_IT_ENDS,
+    Curvature,
+    Floats,
+    Mixture,
+    Parameters,
+    Store,
+)
 from qdiff.sim.falling import Fall, fall
 from qdiff.sim.flow import Flow, lower
 from qdiff.sim.hybrid import memory
@@ -302,8 +310,8 @@ class HybridEngine:
             if slow or limit == LARGEST_GRAPH:
                 raise EvaluationError(
                     f"After following {limit} combinations of loop and counters, runs still go on to others "
-                    f"with probability {outside:.1e}, which decreases too slowly. If the program ends at "
-                    f"all, estimate from shots: {FROM_SHOTS}."
+                    f"with probability {outside:.1e}, which decreases too slowly",
+                    advice=FROM_SHOTS_IF_IT_ENDS,
                 )
             limit, before = min(LARGEST_GRAPH, limit * (8 if found is Fall.UNTOUCHED else 2)), outside
         checks.refuse_failures()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qdiff.errors import ResourceError
-from qdiff.sim.exact import FROM_SHOTS
+from qdiff.sim.exact import OR_FROM_SHOTS
 from qdiff.sim.hybrid import correlate, krylov, linear, steps
 from qdiff.sim.hybrid.graph import Graph
 from qdiff.sim.hybrid.runs import FULL_UP_TO
@@ -84,5 +84,6 @@ def require(needed_bytes: int, limit: int, qubits: int, qualifier: str = "") -> 
             f"The hybrid engine needs {qualifier}{size_text(needed_bytes)} for density operators on "
             f"{qubits} qubits; the limit is {size_text(limit)}. "
             "Raise it (qd.expectation(…, max_memory=bytes)), use fewer qubits or smaller counters, follow "
-            f'branches (engine="branching"), or estimate from shots: {FROM_SHOTS}.'
+            'branches (engine="branching")',
+            advice=OR_FROM_SHOTS,
         )

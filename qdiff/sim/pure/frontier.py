@@ -20,7 +20,7 @@ from collections.abc import Callable
 import numpy as np
 
 from qdiff.errors import EvaluationError
-from qdiff.sim.exact import FROM_SHOTS, NEGLIGIBLE_MASS, Floats
+from qdiff.sim.exact import FROM_SHOTS_IF_IT_ENDS, NEGLIGIBLE_MASS, Floats
 from qdiff.sim.flow import (
     ABORT,
     END,
@@ -357,8 +357,8 @@ class Frontier:
             self.progress.step(node, self.waiting, len(self.nodes))
         if len(self.nodes) > (LARGEST_UNBOUNDED_TREE if self.course.unbounded else LARGEST_TREE):
             raise EvaluationError(
-                f"After following {len(self.nodes)} branches, runs still go on to others. If the program "
-                f"ends at all, estimate from shots: {FROM_SHOTS}."
+                f"After following {len(self.nodes)} branches, runs still go on to others",
+                advice=FROM_SHOTS_IF_IT_ENDS,
             )
         return node
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qdiff.errors import ResourceError
-from qdiff.sim.exact import FROM_SHOTS
+from qdiff.sim.exact import OR_FROM_SHOTS
 from qdiff.sim.sizes import size_text
 
 
@@ -26,6 +26,6 @@ def require(states: int, others: int, qubits: int, limit: int, engine: str, advi
     if needed > limit:
         raise ResourceError(
             f"The {engine} engine needs {size_text(needed)} for {states} pure states on {qubits} qubits; the "
-            f"limit is {size_text(limit)}. Raise it (qd.expectation(…, max_memory=bytes)), {advice}, or "
-            f"estimate from shots: {FROM_SHOTS}."
+            f"limit is {size_text(limit)}. Raise it (qd.expectation(…, max_memory=bytes)), {advice}",
+            advice=OR_FROM_SHOTS,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from qdiff.errors import EvaluationError
-from qdiff.sim.exact import FROM_SHOTS
+from qdiff.sim.exact import FROM_SHOTS_IF_IT_ENDS
 from qdiff.sim.falling import Fall, fall
 from qdiff.sim.pure.course import Course
 from qdiff.sim.pure.graph import Node
@@ -58,6 +58,6 @@ class Progress:
         if too_long or found is Fall.SLOW:
             raise EvaluationError(
                 f"A loop does not end, or too slowly: after following {followed} branches, runs still go on "
-                f"inside with a share of {share:.3g} of those that entered, which decreases too slowly. If "
-                f"the program ends at all, estimate from shots: {FROM_SHOTS}."
+                f"inside with a share of {share:.3g} of those that entered, which decreases too slowly",
+                advice=FROM_SHOTS_IF_IT_ENDS,
             )

@@ -206,10 +206,9 @@ def test_components_of_a_product_vary_together() -> None:
     between = found.covariance[0, 1] / (v[0] * v[1])
     assert between > 0
     assert found.covariance[0, 0] > v[1] ** 2 * between
-    values = np.array([f.estimate_hvp(x, v, shots=60, seed=s, backend=SINGLE).value for s in range(150)])
-    claimed = np.mean(
-        [f.estimate_hvp(x, v, shots=60, seed=s, backend=SINGLE).covariance for s in range(150)], axis=0
-    )
+    every = [f.estimate_hvp(x, v, shots=60, seed=s, backend=SINGLE) for s in range(150)]
+    values = np.array([one.value for one in every])
+    claimed = np.mean([one.covariance for one in every], axis=0)
     seen = np.corrcoef(values.T)[0, 1]
     assert seen == pytest.approx(claimed[0, 1] / np.sqrt(claimed[0, 0] * claimed[1, 1]), abs=4 / np.sqrt(150))
     assert seen < -0.2
@@ -383,3 +382,10 @@ def test_endless_occurrences() -> None:
     backend = TrajectoryBackend(step_limit=100)
     found = f.estimate_hvp([1.0], [1.0], shots=100, seed=1, assume_finite=True, backend=backend)
     assert found.bias_bound == np.inf
+
+
+def test_too_few_runs_to_know_how_many_occurrences_there_are() -> None:
+    f = of("qubit: q para: t count: c Ry(t)[q]; while M[q] = 1 do c++; q := |0>; Ry(t)[q] od", "c")
+    few, enough = (f.estimate_hessian([1.2], shots=n, seed=1, backend=SINGLE).reason for n in (200, 4000))
+    assert few.startswith("8 pilot runs are too few to show how many occurrences there are: use more shots")
+    assert "pilot runs" not in enough
