@@ -13,6 +13,7 @@ from qdiff.errors import QdiffError
 from qdiff.lang.noise.model import NoiseModel, checked_noise
 from qdiff.lang.parameters import resolve
 from qdiff.lang.tree import Program
+from qdiff.sim.distinct_rows import distinct_rows
 from qdiff.sim.protocol import Backend, Job, Outcomes, Readout
 from qdiff.sim.registry import backend_on_threads
 from qdiff.sim.seeds import checked_seed, checked_shots
@@ -99,9 +100,9 @@ class Samples:
     def _numbers(self, columns: NDArray[Any]) -> tuple[list[list[int]], list[int]]:
         """The unique rows of finished runs, sorted, and how many runs have each."""
         finished = self.outcomes.finished
-        rows, which = np.unique(columns[finished], axis=0, return_inverse=True)
+        rows, which = distinct_rows(columns[finished].astype(np.int64, copy=False))
         numbers = np.zeros(len(rows), dtype=np.int64)
-        np.add.at(numbers, which.reshape(-1), self.outcomes.weights[finished])
+        np.add.at(numbers, which, self.outcomes.weights[finished])
         return rows.tolist(), numbers.tolist()
 
     def _by_shot(self, name: str) -> Outcomes:

@@ -10,6 +10,7 @@ from qdiff.lang.expr import Counter
 from qdiff.lang.observable import Term
 from qdiff.lang.observable_functions import Selection, counters_of, value_at
 from qdiff.lang.tree import Program
+from qdiff.sim.distinct_rows import distinct_rows
 from qdiff.sim.protocol import Outcomes
 
 Rows = NDArray[np.int64]
@@ -49,7 +50,7 @@ class FunctionValues:
         if not others or not len(rows):
             return rows, np.ones(len(rows))
         read = [i for i, name in enumerate(self.names) if name in counters_of(others)]
-        different, which = np.unique(self.stores[rows][:, read], axis=0, return_inverse=True)
+        different, which = distinct_rows(self.stores[rows][:, read])
         values = np.empty(len(different))
         for i, row in enumerate(different.tolist()):
             store = {self.names[c]: value for c, value in zip(read, row, strict=True)}
@@ -60,7 +61,7 @@ class FunctionValues:
                 raise EvaluationError(
                     f"The term `{term}` of the observable has no value {where}: {error}"
                 ) from None
-        return rows, values[which.reshape(-1)]
+        return rows, values[which]
 
     def _selected(self, selection: Selection) -> Rows:
         """The rows in which a counter has a value."""

@@ -76,11 +76,17 @@ class OccurrenceLaw(ABC):
         is left is mended one by one.
         """
         inverse = _inverse(self, low, high)
+        found = np.full(len(w), high)
+        below = np.flatnonzero(w > self.tail(np.array([float(high)]))[0])
+        found[below] = self._searched(w[below], inverse, low, high)
+        return found
+
+    def _searched(self, w: Floats, inverse: _Inverse, low: int, high: int) -> Ints:
+        """As `_late`, where it is below `high`."""
         guess = np.clip(np.exp(inverse.log_k(-np.log(w))), low, high)
-        never = self.tail(np.array([float(high)]))[0] >= w
-        k = np.where(never, high, np.minimum(guess.astype(np.int64), high))
+        k = guess.astype(np.int64)
         # Only near an integer can the floor be another one.
-        open_ = np.flatnonzero(~never & (np.abs(guess - np.round(guess)) <= inverse.error * guess))
+        open_ = np.flatnonzero(np.abs(guess - np.round(guess)) <= inverse.error * guess)
         while len(open_):
             here, after = self.tail(k[open_].astype(float)), self.tail((k[open_] + 1).astype(float))
             down = (here < w[open_]) & (k[open_] > low)

@@ -17,6 +17,7 @@ import numpy as np
 
 from qdiff.errors import BackendError, ParameterError, QdiffError, ResourceError, listed
 from qdiff.lang.tree import Program
+from qdiff.sim.distinct_rows import distinct_rows
 from qdiff.sim.machine.code import Lowered
 from qdiff.sim.protocol import Capabilities, Gradients, Job, Outcomes, Prepared, Readout
 from qdiff.sim.registry import register_backend, require, require_inputs
@@ -282,7 +283,7 @@ def expected(
         rows = start + np.flatnonzero(status[start : start + size] == 0)
         if not len(rows):
             continue
-        stores, which = np.unique(counters[rows], axis=0, return_inverse=True)
+        stores, which = distinct_rows(counters[rows])
         # Few stores come again and again; those of one block are little to keep.
         known = {
             store: known[store] if store in known else _scales(plan, store)
@@ -290,7 +291,7 @@ def expected(
         }
         scales = np.stack(list(known.values()))
         for o in range(len(observables)):
-            values[rows, o] = np.einsum("rk,rk->r", scales[which.reshape(-1), o], operators[rows])
+            values[rows, o] = np.einsum("rk,rk->r", scales[which, o], operators[rows])
     return values
 
 
