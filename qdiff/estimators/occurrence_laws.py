@@ -34,7 +34,7 @@ Ints = NDArray[np.int64]
 
 LISTED = 2**14
 """Tails that are listed; later ones are searched for."""
-GRID_STEP = 1.08
+GRID_STEP = 1.01
 """The ratio of points between which they are interpolated."""
 SAFETY = 10
 ROUNDED = 1e-12
@@ -77,7 +77,7 @@ class OccurrenceLaw(ABC):
         """
         inverse = _inverse(self, low, high)
         found = np.full(len(w), high)
-        below = np.flatnonzero(w > self.tail(np.array([float(high)]))[0])
+        below = np.flatnonzero(w > inverse.never)
         found[below] = self._searched(w[below], inverse, low, high)
         return found
 
@@ -118,10 +118,11 @@ def _listed(law: OccurrenceLaw, last: int) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class _Inverse:
-    """log k as a function of -log P(K ≥ k), and a bound of the error of k, in units of k."""
+    """log k as a function of -log P(K ≥ k), a bound of the error of k, in units of k, and P(K ≥ high)."""
 
     log_k: Callable[[Floats], Floats]
     error: float
+    never: float
 
 
 @lru_cache(maxsize=16)
@@ -132,16 +133,19 @@ def _inverse(law: OccurrenceLaw, low: int, high: int) -> _Inverse:
     points = np.floor(low * GRID_STEP ** np.arange(math.ceil(math.log(high / low) / math.log(GRID_STEP)) + 1))
     grid = np.unique(np.append(np.minimum(points, high), high))
     tails = law.tail(grid)
+    never = float(tails[-1])
     grid, tails = grid[tails > 0], tails[tails > 0]
     depth = -np.log(tails)
     rising = np.append(True, np.diff(depth) > 0)
     grid, depth = grid[rising], depth[rising]
     if len(grid) < 2:
-        return _Inverse(lambda x: np.full(len(x), math.log(low)), 1.0)
+        return _Inverse(lambda x: np.full(len(x), math.log(low)), 1.0, never)
     spline, deepest = CubicSpline(depth, np.log(grid)), float(depth[-1])
     between = np.floor(np.sqrt(grid[:-1] * grid[1:]))
     error = np.abs(np.expm1(spline(-np.log(law.tail(between))) - np.log(between))).max()
-    return _Inverse(lambda x: np.asarray(spline(np.minimum(x, deepest))), SAFETY * float(error) + ROUNDED)
+    return _Inverse(
+        lambda x: np.asarray(spline(np.minimum(x, deepest))), SAFETY * float(error) + ROUNDED, never
+    )
 
 
 @dataclass(frozen=True)
