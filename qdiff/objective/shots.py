@@ -33,7 +33,9 @@ KEPT = 64
 """Answers that are kept: the same parameters are asked for again and again."""
 
 if TYPE_CHECKING:
+    from qdiff.lang.observable import Observable
     from qdiff.objective.sampled import Sampled
+    from qdiff.sim.engines import Engines
 
 
 def require_mean(quantity: Quantity) -> None:
@@ -63,10 +65,11 @@ def problem_of(
         require_mean(quantity)
 
     def bounds(observable: int, parameter: str) -> ShiftBounds:
-        from qdiff.sim.derivative_bounds import counting, derivative_bounds
-
         [read] = quantities[observable].observables
-        return derivative_bounds(counting(f.engines), values, read, parameter)
+        found = _bounds(f.engines, tuple(values.items()), read, parameter)
+        if isinstance(found, QdiffError):
+            raise found
+        return found
 
     return Problem(
         backend=find_backend(backend),
@@ -79,6 +82,19 @@ def problem_of(
         executor=executor,
         bounds=bounds,
     )
+
+
+@lru_cache(maxsize=KEPT)
+def _bounds(
+    engines: Engines, values: tuple[tuple[str, float], ...], read: Observable, parameter: str
+) -> ShiftBounds | QdiffError:
+    """Return bounds, or why there are none: to find that takes as long."""
+    from qdiff.sim.derivative_bounds import counting, derivative_bounds
+
+    try:
+        return derivative_bounds(counting(engines), dict(values), read, parameter)
+    except QdiffError as error:
+        return error
 
 
 def estimate_value(
