@@ -132,6 +132,7 @@ def _said(estimate: Estimate) -> dict[str, str]:
 
 _SWITCHES = re.compile(r"\b(resume|assume_finite|common_random_numbers)=(True\b)?")
 _ARGUMENTS = re.compile(r"\b(shots|max_shots|precision|seconds|seed|estimator|backend|mu)=(?=(\d)?)")
+_SUBJECTS = re.compile(r"^(shots|max_shots|precision|seconds)(?= (must|is|limits) )")
 
 
 @contextmanager
@@ -146,6 +147,7 @@ def in_options() -> Iterator[None]:
     except QdiffError as error:
         text = _SWITCHES.sub(lambda found: option(found[1]), str(error))
         text = _ARGUMENTS.sub(lambda found: option(found[1]) + (" " if found[2] else ""), text)
+        text = _SUBJECTS.sub(lambda found: option(found[1]), text)
         if text == str(error):
             raise
         raise UsageError(text) from None

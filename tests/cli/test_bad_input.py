@@ -171,15 +171,15 @@ def test_a_register_too_large(refused, folder, command):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("value --shots 0", "shots must be a positive integer, got 0."),
+        ("value --shots 0", "--shots must be a positive integer, got 0."),
         ("value --shots 1", "One shot is too few for a standard error. Use at least 2 shots."),
-        ("value --precision 0", "precision is a standard error, a finite number above 0, got 0.0."),
-        ("value --precision nan", "precision is a standard error, a finite number above 0, got nan."),
-        ("value --seconds inf", "seconds is a time, a finite number above 0, got inf."),
-        ("value --precision 0.1 --max-shots 0", "max_shots must be a positive integer, got 0."),
+        ("value --precision 0", "--precision is a standard error, a finite number above 0, got 0.0."),
+        ("value --precision nan", "--precision is a standard error, a finite number above 0, got nan."),
+        ("value --seconds inf", "--seconds is a time, a finite number above 0, got inf."),
+        ("value --precision 0.1 --max-shots 0", "--max-shots must be a positive integer, got 0."),
         (
             "value --shots 9 --max-shots 9",
-            "max_shots limits --precision or --seconds; use --shots alone to spend a number of them.",
+            "--max-shots limits --precision or --seconds; use --shots alone to spend a number of them.",
         ),
         (
             "value --shots 20000000000000000000",

@@ -179,7 +179,7 @@ def test_what_belongs_to_shots(refused, option):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--shots 0", "shots must be a positive integer, got 0."),
+        ("--shots 0", "--shots must be a positive integer, got 0."),
         (
             "--shots 1 --estimator trajectory",
             '1 shot is too few: the estimator "trajectory" needs at least 2 here. Use --shots 2 or more.',
@@ -188,12 +188,12 @@ def test_what_belongs_to_shots(refused, option):
             "--shots 5 --estimator insertion",
             '5 shots are too few: the estimator "insertion" needs at least 6 here. Use --shots 6 or more.',
         ),
-        ("--precision 0", "precision is a standard error, a finite number above 0, got 0.0."),
-        ("--precision nan", "precision is a standard error, a finite number above 0, got nan."),
-        ("--seconds inf", "seconds is a time, a finite number above 0, got inf."),
+        ("--precision 0", "--precision is a standard error, a finite number above 0, got 0.0."),
+        ("--precision nan", "--precision is a standard error, a finite number above 0, got nan."),
+        ("--seconds inf", "--seconds is a time, a finite number above 0, got inf."),
         (
             "--shots 9 --max-shots 9",
-            "max_shots limits --precision or --seconds; use --shots alone to spend a number of them.",
+            "--max-shots limits --precision or --seconds; use --shots alone to spend a number of them.",
         ),
         ("--shots 9 --backend aer", "There is no backend `aer`. Known: trajectory, merged."),
         ("--shots 9 --estimator exact", f"There is no estimator 'exact'. Known: {', '.join(METHODS)}."),
