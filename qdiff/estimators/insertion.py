@@ -248,7 +248,10 @@ class InsertionRounds:
             return (TOO_FEW.format(runs=shots),)
         for name in looped:
             longer, tried = lives[name].longer
-            if longer < ENOUGH_LONGER and not (longer == 0 and tried >= ENOUGH_ALIKE):
+            alike = longer == 0 and (
+                tried == 0 or tried >= ENOUGH_ALIKE
+            )  # 0: no run ended before its occurrence
+            if longer < ENOUGH_LONGER and not alike:
                 return (
                     f"only {longer} of {tried} runs had more occurrences of `{name}` than others, "
                     f"{ENOUGH_LONGER} would show what these contribute: use more shots",

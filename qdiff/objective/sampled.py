@@ -167,8 +167,8 @@ class SampledNumber(Sampled):
             executor: any `concurrent.futures.Executor` that runs go to; the result is the same for every
                 number of workers.
             assume_finite: do without the proof that a run executes finitely many occurrences on average.
-            warm: an earlier estimate of the same derivatives, at parameters close by: its allocation is used
-                in place of a pilot.
+            warm: an earlier estimate of the same derivatives, at parameters close by: what its runs taught
+                is used in place of a pilot; how many occurrences there are is looked at again.
 
         Returns:
             An `Estimate` of float64 (d,), in the order of `wrt`. A derivative that is exactly zero because

@@ -267,3 +267,13 @@ def test_programs_that_a_backend_cannot_run() -> None:
     f, x = SUBJECTS["geometric loop"]()
     with pytest.raises(BackendError, match="backend"):
         f.estimate_grad(x, shots=10, estimator="insertion", backend="no such")
+
+
+def test_a_law_that_no_run_ends_before() -> None:
+    """All runs have 200 occurrences, and none is drawn that late: the hazard is what is wrong, not the runs."""
+    f = qd.expectation(
+        qd.parse("qubit: q para: t count: c while c < 200 do c++; q := |0>; Ry(t)[q] od"), "Z[q]"
+    )
+    found = f.estimate_grad([1.2], shots=4000, seed=1, estimator=qd.Insertion(mu="geometric"), backend=SINGLE)
+    assert found.reason.startswith("the variance by `t` is infinite, or may be")
+    assert "0 of 0" not in found.reason
