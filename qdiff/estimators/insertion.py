@@ -248,9 +248,8 @@ class InsertionRounds:
             return (TOO_FEW.format(runs=shots),)
         for name in looped:
             longer, tried = lives[name].longer
-            alike = longer == 0 and (
-                tried == 0 or tried >= ENOUGH_ALIKE
-            )  # 0: no run ended before its occurrence
+            # Where none was tried, no run ended before its occurrence.
+            alike = longer == 0 and (tried == 0 or tried >= ENOUGH_ALIKE)
             if longer < ENOUGH_LONGER and not alike:
                 return (
                     f"only {longer} of {tried} runs had more occurrences of `{name}` than others, "

@@ -270,7 +270,7 @@ def test_programs_that_a_backend_cannot_run() -> None:
 
 
 def test_a_law_that_no_run_ends_before() -> None:
-    """All runs have 200 occurrences, and none is drawn that late: the hazard is what is wrong, not the runs."""
+    """All runs have 200 occurrences, and none is drawn that late: the hazard is wrong, not the runs."""
     f = qd.expectation(
         qd.parse("qubit: q para: t count: c while c < 200 do c++; q := |0>; Ry(t)[q] od"), "Z[q]"
     )
