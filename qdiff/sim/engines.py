@@ -93,7 +93,7 @@ def _make(name: str, program: Program, max_memory: int) -> ExactEngine:
 
             return HybridEngine(program, max_memory)
         case choice.PURE:
-            from qdiff.sim.pure.static import PureStateEngine
+            from qdiff.sim.static.engine import PureStateEngine
 
             return PureStateEngine(program, max_memory)
         case choice.BRANCHING:

@@ -12,7 +12,7 @@ import qdiff as qd
 from qdiff.sim.hybrid import analysis
 from qdiff.sim.hybrid.engine import HybridEngine
 from qdiff.sim.pure.branching import BranchingEngine
-from qdiff.sim.pure.static import PureStateEngine
+from qdiff.sim.static.engine import PureStateEngine
 
 LOOP = qd.parse("qubit: q para: t, u count: c Ry(t)[q]; while M[q] = 1 do Ry(t)[q]; Rx(u)[q]; c := 1 - c od")
 ENDLESS = qd.parse("qubit: q para: t count: c Ry(t)[q]; while M[q] = 1 do Ry(t)[q]; c++; Rx(t*c)[q] od")

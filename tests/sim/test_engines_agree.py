@@ -22,8 +22,8 @@ from qdiff.lang.tree import Program
 from qdiff.sim.exact import Curvature, ExactEngine
 from qdiff.sim.hybrid.engine import HybridEngine
 from qdiff.sim.pure.branching import BranchingEngine
-from qdiff.sim.pure.static import PureStateEngine
 from qdiff.sim.randomness import what_is_inseparable, what_is_random
+from qdiff.sim.static.engine import PureStateEngine
 
 CASES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "reference" / "cases.json").read_text(encoding="utf-8")

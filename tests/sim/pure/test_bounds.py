@@ -10,8 +10,8 @@ from reference.truth import TooLong
 
 from qdiff.errors import EvaluationError
 from qdiff.sim.pure.branching import BranchingEngine
-from qdiff.sim.pure.static import PureStateEngine
 from qdiff.sim.randomness import what_is_random
+from qdiff.sim.static.engine import PureStateEngine
 
 
 def survey(programs: int) -> tuple[int, int]:

@@ -26,8 +26,8 @@ from qdiff.sim.hybrid.engine import HybridEngine
 from qdiff.sim.pure.branching import BranchingEngine
 from qdiff.sim.pure.collapse import Collapse
 from qdiff.sim.pure.frontier import Frontier
-from qdiff.sim.pure.static import PureStateEngine
 from qdiff.sim.randomness import what_is_random
+from qdiff.sim.static.engine import PureStateEngine
 
 Case = tuple[Program, Observable, dict[str, float]]
 TOO_MANY = {"nested_loops"}  # passes of the inner loop multiply with those of the outer one

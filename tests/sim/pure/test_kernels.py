@@ -222,7 +222,7 @@ def test_comparing_states() -> None:
 def test_numba_is_loaded_when_an_engine_runs_and_not_before() -> None:
     code = (
         "import sys, qdiff\n"
-        "from qdiff.sim.pure.static import PureStateEngine\n"
+        "from qdiff.sim.static.engine import PureStateEngine\n"
         "from qdiff.sim.pure.branching import BranchingEngine\n"
         "p = qdiff.parse('qubit: q para: t Ry(t)[q]')\n"
         "engines = PureStateEngine(p), BranchingEngine(p)\n"

@@ -25,7 +25,6 @@ from qdiff.sim.exact import DEFAULT_MEMORY, Curvature, Floats, Mixture, Paramete
 from qdiff.sim.flow import Flow
 from qdiff.sim.function_sizes import rounding
 from qdiff.sim.pure.bounds import WHOLE, Errors, Followed, gradient_bounds, loop_visits, value_bound
-from qdiff.sim.pure.line import Line, adjoint, expectation, run, second_order
 from qdiff.sim.pure.memory import require, state_bytes
 from qdiff.sim.pure.numbers import Numbers
 from qdiff.sim.pure.operators import Masks, named
@@ -33,6 +32,7 @@ from qdiff.sim.pure.paths import Walker
 from qdiff.sim.pure.preparation import Preparation
 from qdiff.sim.randomness import what_is_random
 from qdiff.sim.readings import Rows
+from qdiff.sim.static.line import Line, adjoint, expectation, run, second_order
 
 
 class PureStateEngine:

@@ -18,8 +18,8 @@ from qdiff.lang.parameters import resolve
 from qdiff.lang.text.observable_text import parse_observable
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
-from qdiff.sim.pure.static import PureStateEngine
 from qdiff.sim.randomness import what_is_random
+from qdiff.sim.static.engine import PureStateEngine
 
 Case = tuple[Program, Observable, dict[str, float]]
 RICH = """

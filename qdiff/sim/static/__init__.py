@@ -1,0 +1,1 @@
+"""Programs that never measure: one pure state, one path (`engine`, `line`)."""
