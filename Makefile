@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.setup-done
 
-.PHONY: help setup demo test test-long lint types layers wheel bench bench-shots bench-estimators curves shot-curves interval-coverage bounds coverage docs format clean
+.PHONY: help setup demo test test-long lint types layers wheel bench bench-shots bench-static bench-estimators curves shot-curves static-curves static-profile interval-coverage bounds coverage docs format clean
 
 help:
 	@echo "make setup     create .venv and install qdiff with its development tools"
@@ -16,10 +16,13 @@ help:
 	@echo "make wheel     build a wheel and import it from a fresh environment"
 	@echo "make bench     measure the table of benchmarks/README.md"
 	@echo "make bench-shots   the table of shots, beside the simulators that are installed"
+	@echo "make bench-static   the table of circuits without measurement, beside the simulators that are installed"
 	@echo "make bench-estimators   variances, times, intervals and the picture of all estimators (long)"
 	@echo "make interval-coverage   how often 95 % intervals hold, on all reference cases (long)"
 	@echo "make curves    measure and draw docs/images/cost.png (some minutes)"
 	@echo "make shot-curves   measure and draw docs/images/shots.png (some minutes)"
+	@echo "make static-curves   measure, fit and draw docs/images/static.png (some minutes)"
+	@echo "make static-profile   where the time of circuits without measurement goes"
 	@echo "make bounds    hold error bounds against true errors on 2000 random programs"
 	@echo "make coverage  the tests with line coverage"
 	@echo "make docs      write the rules and the table of gates x rules into docs/rules.md"
@@ -61,6 +64,9 @@ bench: $(SETUP)
 bench-shots: $(SETUP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.shots
 
+bench-static: $(SETUP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.static
+
 bench-estimators: $(SETUP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.estimators
 
@@ -72,6 +78,12 @@ curves: $(SETUP)
 
 shot-curves: $(SETUP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.shot_curves
+
+static-curves: $(SETUP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.static_curves
+
+static-profile: $(SETUP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.static_profile
 
 bounds: $(SETUP)
 	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m bounds

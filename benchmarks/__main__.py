@@ -143,20 +143,6 @@ def applications(workload: Workload) -> int:
     return max(forward, loops.applications - forward)
 
 
-def peer_figures(python: str, repeat: int) -> Iterator[Figure]:
-    """The static ansatz beside PennyLane-Lightning, run by an interpreter that has it."""
-    ansatz = workloads.static_ansatz()
-
-    def quotient() -> float:
-        mine = Timer(ansatz, max(5, repeat // 4)).gradient()
-        command = [python, "benchmarks/lightning.py"]
-        run = subprocess.run(command, check=True, capture_output=True, text=True, cwd=workloads.ROOT)
-        print(f"  (PennyLane-Lightning: {float(run.stdout):.3g} ms)", file=sys.stderr)
-        return mine / float(run.stdout)
-
-    yield Figure(f"{ansatz.name}: ÷ PennyLane-Lightning, adjoint", "", 1, quotient)
-
-
 def text_figures(repeat: int) -> Iterator[Figure]:
     """Parsing and differentiating texts."""
     text, times = workloads.flat_text(), min(repeat, 5)
@@ -209,7 +195,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--repeat", type=int, default=15, help="timed runs of each row (15)")
     parser.add_argument("--only", default="", help="only rows whose name contains this text")
-    parser.add_argument("--peer", default="", help="a Python that has pennylane-lightning: adds its row")
     options = parser.parse_args()
     threads = os.environ.get("OMP_NUM_THREADS", "unset")
     machine = f"Python {platform.python_version()}, {platform.machine()}, OMP_NUM_THREADS={threads}"
@@ -218,7 +203,6 @@ def main() -> None:
     for figures in (
         exact_figures(options.repeat),
         quotient_figures(options.repeat),
-        peer_figures(options.peer, options.repeat) if options.peer else (),
         krylov_figures(),
         text_figures(options.repeat),
         process_figures(options.repeat),

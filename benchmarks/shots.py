@@ -10,12 +10,9 @@ shots is within five standard errors of the exact one. Peers are optional: `pip 
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -24,8 +21,9 @@ import qdiff as qd
 from benchmarks import random_device, workloads
 from benchmarks.contests import Contest, beside, contests, rates, sample
 from benchmarks.figures import Figure, Found, amount, median_quotient, median_seconds
-from benchmarks.peers.ask import PEERS, THREAD_VARIABLES, Peer
-from benchmarks.workloads import ROOT, Workload
+from benchmarks.peers.ask import PEERS, Peer
+from benchmarks.processes import first_calls, printed
+from benchmarks.workloads import Workload
 from qdiff.lang.parameters import resolve
 from qdiff.sim.machine.backend import TrajectoryBackend
 from qdiff.sim.protocol import Job
@@ -131,41 +129,12 @@ print(peak_mib())
 """
 
 
-def printed(script: str, threads: int = 1, **environment: str) -> list[float]:
-    """Run a script in a new process and return the numbers that it prints."""
-    run = subprocess.run(
-        [sys.executable, "-c", script],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads)), **environment},
-    )
-    return [float(number) for number in run.stdout.split()]
-
-
 def process_figures(repeat: int) -> Iterator[Figure]:
     """First calls, without and with compiled code on the disk, each in a new process."""
     for backend in ("trajectory", "merged"):
-        script = FIRST.format(backend=backend)
-
-        def installed(script: str = script) -> Found:
-            with tempfile.TemporaryDirectory() as folder:
-                return first_call(printed(script, NUMBA_CACHE_DIR=folder))
-
-        def later(script: str = script) -> Found:
-            with tempfile.TemporaryDirectory() as folder:
-                _, *runs = [printed(script, NUMBA_CACHE_DIR=folder) for _ in range(1 + repeat)]
-            return first_call([statistics.median(column) for column in zip(*runs, strict=True)])
-
+        installed, later = first_calls(FIRST.format(backend=backend), repeat)
         yield Figure(f"first call after installation, {backend}: compiles its code", "s", 10, installed)
         yield Figure(f"first call of a later process, {backend}: after import", "s", 0.3, later)
-
-
-def first_call(times: list[float]) -> Found:
-    """What a `FIRST` script printed."""
-    total, importing = times
-    return Found(total, f"of it {amount(importing, 's')} for importing Numba")
 
 
 WIDE = "seeded_loop(qubits=20, radius=0.9, fresh=2, measured=2)"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +25,9 @@ class Workload:
     params: Mapping[str, object]
     observable: str
 
-    def objective(self) -> qd.Objective:
-        """A new objective: nothing computed yet."""
-        return qd.expectation(self.program, self.observable)
+    def objective(self, **options: Any) -> qd.Objective:
+        """A new objective: nothing computed yet. The options are those of `qd.expectation`."""
+        return qd.expectation(self.program, self.observable, **options)
 
 
 def amplitude_amplification(n: int = 10, doubled_t: float = 2.8684) -> Workload:
@@ -133,6 +134,43 @@ def static_ansatz(qubits: int = 16, layers: int = 8, seed: int = 1) -> Workload:
         params,
         " + ".join(bonds + fields),
     )
+
+
+def layered_ansatz(qubits: int, layers: int = 4, seed: int = 1) -> Workload:
+    """Layers of Ry and Rz on every qubit and a chain of CNOT; Σ ZᵢZᵢ₊₁ + Σ Xᵢ is observed."""
+    body = []
+    for layer in range(layers):
+        for i in range(qubits):
+            at = 2 * (layer * qubits + i)
+            body += [f"Ry(w[{at}])[q[{i}]]", f"Rz(w[{at + 1}])[q[{i}]]"]
+        body += [f"CNOT[q[{i}], q[{i + 1}]]" for i in range(qubits - 1)]
+    count = 2 * qubits * layers
+    text = f"qubit: q[{qubits}]\npara: w[{count}]\n" + ";\n".join(body) + "\n"
+    params = {"w": np.random.default_rng(seed).uniform(-math.pi, math.pi, count)}
+    bonds = [f"Z[q[{i}]]*Z[q[{i + 1}]]" for i in range(qubits - 1)]
+    fields = [f"X[q[{i}]]" for i in range(qubits)]
+    name = f"ansatz, {qubits} qubits, {count} parameters"
+    return Workload(name, qd.parse(text), params, " + ".join(bonds + fields))
+
+
+def rotations(parameters: int, gates: int | None = None, qubits: int = 10, seed: int = 1) -> Workload:
+    """Rotations on random qubits, a CNOT after each; some by parameters, spread evenly, the rest by numbers.
+
+    Args:
+        gates: how many rotations; as many as parameters where it is left out.
+    """
+    rng = np.random.default_rng(seed)
+    count = parameters if gates is None else gates
+    free = {place * count // parameters: place for place in range(parameters)}
+    body = []
+    for place, angle in enumerate(rng.uniform(-math.pi, math.pi, count)):
+        first, second = rng.choice(qubits, size=2, replace=False)
+        turned = f"w[{free[place]}]" if place in free else repr(float(angle))
+        body += [f"{rng.choice(['Rx', 'Ry', 'Rz'])}({turned})[q[{first}]]", f"CNOT[q[{first}], q[{second}]]"]
+    text = f"qubit: q[{qubits}]\npara: w[{parameters}]\n" + ";\n".join(body) + "\n"
+    params = {"w": rng.uniform(-math.pi, math.pi, parameters)}
+    observable = " + ".join(f"Z[q[{i}]]*Z[q[{i + 1}]]" for i in range(qubits - 1))
+    return Workload(f"{parameters} of {count} rotations, {qubits} qubits", qd.parse(text), params, observable)
 
 
 def branching_circuit(

@@ -9,6 +9,9 @@ Programs that measure, branch and loop without bound go in; derivatives come out
     f({"t": 1.1}), f.grad({"t": 1.1})
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from qdiff import plot, rules
 from qdiff.errors import BatchError, QdiffError, QdiffSyntaxError
 from qdiff.estimators.estimate import Estimate
@@ -38,6 +41,10 @@ from qdiff.sim.analysis import Analysis
 from qdiff.sim.majorants import DerivativeBounds
 from qdiff.train import LBFGSB, Adam, GradientDescent, TrainingResult, maximize, minimize
 
+if TYPE_CHECKING:
+    from qdiff.sim.arrays.backend import ArrayBackend
+    from qdiff.sim.arrays.engine import ArrayEngine
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -47,6 +54,8 @@ __all__ = [
     "SPSA",
     "Adam",
     "Analysis",
+    "ArrayBackend",
+    "ArrayEngine",
     "BatchError",
     "DerivativeBounds",
     "DerivativeProgram",
@@ -93,3 +102,12 @@ __all__ = [
     "sample",
     "state",
 ]
+
+_WHEN_ASKED_FOR = {"ArrayBackend": "qdiff.sim.arrays.backend", "ArrayEngine": "qdiff.sim.arrays.engine"}
+
+
+def __getattr__(name: str) -> object:
+    """Load what few programs need when it is first asked for."""
+    if name not in _WHEN_ASKED_FOR:
+        raise AttributeError(f"module 'qdiff' has no attribute {name!r}")
+    return getattr(import_module(_WHEN_ASKED_FOR[name]), name)

@@ -97,9 +97,13 @@ def test_a_compared_parameter_is_refused(f: qd.Objective) -> None:
         ),
         ("Z[c]", "The observable `Z[c]` applies an operator to `c`, which is a counter: write `c`."),
         (1j * qd.X("q"), "is not Hermitian: its expectation is not real."),
-        (3.0, "An observable is a text, an Observable (qd.Z, qd.count, …) or a SparsePauliOp; got float."),
+        (
+            3.0,
+            "An observable is a text, an Observable (qd.Z, qd.count, …), a SparsePauliOp or a Hermitian "
+            "matrix (scipy.sparse, or a NumPy array with two axes); got float.",
+        ),
         (["Z[s]"], "The observable `Z[s]` names the qubit `s`, which is not declared. Declared: q, r."),
-        ([["Z[q]"]], "(qd.Z, qd.count, …) or a SparsePauliOp; got list."),
+        ([["Z[q]"]], "(scipy.sparse, or a NumPy array with two axes); got list."),
     ],
 )
 def test_observables_that_do_not_fit(f: qd.Objective, observable: object, message: str) -> None:

@@ -94,6 +94,19 @@ class Observable:
         made.__dict__["_parts"] = parts
         return made
 
+    @classmethod
+    def from_operators(cls, parts: Mapping[Operators, complex]) -> Observable:
+        """Return the sum of operator parts, without counters: for sums of thousands of terms.
+
+        Args:
+            parts: {operator part: coefficient}; names and letters are known to be right, the qubits of
+                each part in order (`pauli_algebra.ordered`).
+
+        Raises:
+            QdiffError: a coefficient that is not finite.
+        """
+        return cls._of(_without_zeros({((), part, ()): complex(value) for part, value in parts.items()}))
+
     @cached_property
     def terms(self) -> tuple[Term, ...]:
         """The terms; first the identity, then by number of qubits, names and powers."""
@@ -153,6 +166,9 @@ class Observable:
         for name in self.read:
             _stored(name, store)
         for (counters, operators, functions), coefficient in self._by_selection.at(store):
+            if not counters and not functions:  # thousands of them in one observable
+                result[operators] = result.get(operators, 0j) + coefficient
+                continue
             try:
                 scale = float(math.prod(_stored(name, store) ** power for name, power in counters))
                 if functions:
@@ -279,6 +295,10 @@ class Observable:
         return self._parts == other._parts if isinstance(other, Observable) else NotImplemented
 
     def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
         return hash(frozenset(self._parts.items()))
 
     def __str__(self) -> str:

@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qdiff.errors import QdiffError, listed
+from qdiff.lang.matrix_observable import MatrixObservable, is_matrix
 from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Program
 
 
 def observable(value: object, qubits: Sequence[str] | None = None) -> Observable:
-    """Return the observable of a text, of another observable, or of Qiskit's `SparsePauliOp`.
+    """Return the observable of a text, of another observable, of Qiskit's `SparsePauliOp`, or of a matrix.
 
     Args:
-        value: text such as "c * P1[r] / 10" or "Z[q]*Z[r] + 0.5*X[q]", an `Observable`, or a
-            `SparsePauliOp` or `Pauli`.
-        qubits: for Qiskit's operators, the names of the qubits they act on; the first belongs to the
-            rightmost letter of a label.
+        value: text such as "c * P1[r] / 10" or "Z[q]*Z[r] + 0.5*X[q]", an `Observable`, a `SparsePauliOp`
+            or `Pauli`, or a Hermitian matrix, `scipy.sparse` or a NumPy array (2ᵏ, 2ᵏ).
+        qubits: for Qiskit's operators and matrices, the names of the qubits they act on; the first belongs
+            to the rightmost letter of a label, to the least significant bit of row and column numbers.
 
     Raises:
         QdiffSyntaxError: a text that is no observable.
-        QdiffError: another type, or `qubits` that are missing or too many.
+        QdiffError: another type, `qubits` that are missing or too many, a matrix that is not Hermitian.
     """
+    if is_matrix(value):
+        if qubits is None:
+            raise QdiffError('Say which qubits the matrix acts on: qd.observable(matrix, qubits=["q", …]).')
+        return MatrixObservable(value, qubits)
     if _is_qiskit(value):
         if qubits is None:
             raise QdiffError('Say which qubits the operator acts on: qd.observable(op, qubits=["q", …]).')
@@ -29,7 +34,9 @@ def observable(value: object, qubits: Sequence[str] | None = None) -> Observable
 
         return from_sparse_pauli_op(value, qubits)
     if qubits is not None:
-        raise QdiffError("qubits= belongs to Qiskit's operators; texts and observables name their qubits.")
+        raise QdiffError(
+            "qubits= belongs to Qiskit's operators and matrices; texts and observables name their qubits."
+        )
     if isinstance(value, Observable):
         return value
     if isinstance(value, str):
@@ -37,8 +44,8 @@ def observable(value: object, qubits: Sequence[str] | None = None) -> Observable
 
         return parse_observable(value)
     raise QdiffError(
-        f"An observable is a text, an Observable (qd.Z, qd.count, …) or a SparsePauliOp; got "
-        f"{type(value).__name__}."
+        "An observable is a text, an Observable (qd.Z, qd.count, …), a SparsePauliOp or a Hermitian matrix "
+        f"(scipy.sparse, or a NumPy array with two axes); got {type(value).__name__}."
     )
 
 
@@ -56,6 +63,8 @@ def observable_of(program: Program, value: object, qubits: Sequence[str] | None 
                 f"The operator acts on {width} qubits, the program has {len(program.qubits)}: "
                 f"{listed(program.qubits)}. Say which ones: qubits=[…], the first for the rightmost letter."
             )
+        qubits = program.qubits
+    if is_matrix(value) and qubits is None:
         qubits = program.qubits
     found = observable(value, qubits)
     check_observable(program, found)

@@ -12,7 +12,6 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, reduce
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +77,8 @@ def ordered(operators: Iterable[tuple[str, str]]) -> Operators:
 
 def vanishes(parts: Mapping[Operators, float], tolerance: float) -> bool:
     """Whether a real combination of operator parts is zero: P0 + P1 - 1 is, though no part cancels."""
+    if all(letter in PAULI for part in parts for _, letter in part):  # then they are independent
+        return all(abs(value) <= tolerance for value in parts.values())
     pending = [parts]
     while pending:
         rest = pending.pop()
@@ -106,11 +107,7 @@ def _split(parts: Mapping[Operators, float], qubit: str) -> list[dict[Operators,
 
 def diagonal(operators: Operators, qubits: Sequence[str]) -> NDArray[np.float64]:
     """Return the diagonal (2ⁿ,) of a part made of Z, P0, P1; the first qubit is the lowest bit."""
-    letters = _letters_on(operators, qubits)
-    result: NDArray[Any] = np.ones(1)
-    for qubit in qubits:
-        result = np.kron(np.diag(LETTER_MATRIX[letters.get(qubit, "I")]).real, result)
-    return result
+    return _entries(_letters_on(operators, qubits), qubits)[1].real
 
 
 def matrix(operators: Operators, qubits: Sequence[str]) -> Matrix:
@@ -133,11 +130,10 @@ def matrix(operators: Operators, qubits: Sequence[str]) -> Matrix:
             f"The matrix of an observable on {len(qubits)} qubits would take {2 ** (2 * len(qubits) - 26)} "
             f"GiB; matrices are built for at most {LARGEST_DENSE_QUBITS} qubits."
         )
-    return reduce(
-        lambda done, qubit: np.kron(LETTER_MATRIX[letters.get(qubit, "I")], done),
-        qubits,
-        np.eye(1, dtype=complex),
-    )
+    columns, values = _entries(letters, qubits)
+    result = np.zeros((len(values), len(values)), dtype=complex)
+    result[np.arange(len(values)), columns] = values
+    return result
 
 
 def apply(operators: Operators, psi: Matrix, qubits: Sequence[str]) -> Matrix:
@@ -150,6 +146,21 @@ def apply(operators: Operators, psi: Matrix, qubits: Sequence[str]) -> Matrix:
         split = result.reshape(*psi.shape[:-1], -1, 2, low)
         result = np.einsum("ij,...ajb->...aib", LETTER_MATRIX[letter], split).reshape(psi.shape)
     return result.copy() if result is psi else result
+
+
+def _entries(
+    letters: Mapping[str, str], qubits: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.complex128]]:
+    """The column and the value of the one entry that each row of a part has at most, (2ⁿ,) each."""
+    rows = np.arange(1 << len(qubits))
+    columns, values = rows.copy(), np.ones(len(rows), dtype=complex)
+    for place, qubit in enumerate(qubits):
+        if qubit in letters:
+            flip = int(letters[qubit] not in DIAGONAL)
+            bits = rows >> place & 1
+            columns ^= flip << place
+            values *= LETTER_MATRIX[letters[qubit]][bits, bits ^ flip]
+    return columns, values
 
 
 def _letters_on(operators: Operators, qubits: Sequence[str]) -> dict[str, str]:

@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from qdiff.errors import QdiffError, listed
-from qdiff.lang.observable import Observable, Term
+from qdiff.lang.element_names import checked_name, name_key
+from qdiff.lang.observable import Observable
+from qdiff.lang.observable_terms import checked_coefficient
+from qdiff.lang.pauli_algebra import Operators
 
-_LETTER = {(True, False): "X", (True, True): "Y", (False, True): "Z"}
+_LETTERS = ("", "X", "Z", "Y")  # by 1 for an X and 2 for a Z
 
 
 def from_sparse_pauli_op(op: Any, qubits: Sequence[str]) -> Observable:
@@ -42,11 +45,16 @@ def from_sparse_pauli_op(op: Any, qubits: Sequence[str]) -> Observable:
         twice = next(name for name in names if names.count(name) > 1)
         raise QdiffError(f"The qubit `{twice}` is named twice in qubits=.")
     sparse = SparsePauliOp(op) if isinstance(op, Pauli) else op
-    terms = []
-    for x, z, coefficient in zip(sparse.paulis.x, sparse.paulis.z, _coefficients(sparse), strict=True):
-        letters = ((name, _LETTER.get((bool(a), bool(b)))) for name, a, b in zip(names, x, z, strict=True))
-        terms.append(Term(coefficient, operators=tuple((name, part) for name, part in letters if part)))
-    return Observable(terms)
+    # Names are checked and put in order once, not for every term: operators may have thousands.
+    names = tuple(checked_name(name, "qubit") for name in names)
+    order = sorted(range(len(names)), key=lambda place: name_key(names[place]))
+    letters = [[(names[place], letter) for letter in _LETTERS] for place in order]
+    rows = (sparse.paulis.x + 2 * sparse.paulis.z)[:, order].tolist()
+    parts: dict[Operators, complex] = {}
+    for row, coefficient in zip(rows, _coefficients(sparse), strict=True):
+        part = tuple([pairs[code] for pairs, code in zip(letters, row, strict=True) if code])
+        parts[part] = parts.get(part, 0j) + checked_coefficient(coefficient, "a coefficient")
+    return Observable.from_operators(parts)
 
 
 def _coefficients(sparse: Any) -> list[complex]:

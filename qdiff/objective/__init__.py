@@ -32,6 +32,8 @@ def expectation(  # type: ignore[overload-overlap]  # a list is an object, too
     max_memory: int = DEFAULT_MEMORY,
     engine: str | ExactEngine | None = None,
     noise: NoiseModel | None = None,
+    dtype: object = None,
+    threads: int | None = None,
 ) -> VectorObjective: ...
 
 
@@ -44,6 +46,8 @@ def expectation(
     max_memory: int = DEFAULT_MEMORY,
     engine: str | ExactEngine | None = None,
     noise: NoiseModel | None = None,
+    dtype: object = None,
+    threads: int | None = None,
 ) -> Objective: ...
 
 
@@ -55,23 +59,32 @@ def expectation(
     max_memory: int = DEFAULT_MEMORY,
     engine: str | ExactEngine | None = None,
     noise: NoiseModel | None = None,
+    dtype: object = None,
+    threads: int | None = None,
 ) -> Objective | VectorObjective:
     """Return the expectation of an observable as a function of the parameters.
 
     Args:
-        observable: text such as "c * P1[r] / 10", an `Observable`, or Qiskit's `SparsePauliOp`; a list
-            of them gives a `VectorObjective`, whose value is an array.
-        qubits: for a `SparsePauliOp`, the qubits it acts on, the first for the rightmost letter;
-            all qubits of the program in declared order where it is left out.
+        observable: text such as "c * P1[r] / 10", an `Observable`, Qiskit's `SparsePauliOp`, or a Hermitian
+            matrix, `scipy.sparse` or a NumPy array (2ᵏ, 2ᵏ), see `MatrixObservable`; a list of them gives a
+            `VectorObjective`, whose value is an array.
+        qubits: for a `SparsePauliOp` or a matrix, the qubits it acts on, the first for the rightmost letter,
+            for the least significant bit of row numbers; all qubits of the program in declared order where
+            it is left out.
         max_memory: bytes that exact states may take; 4 GiB where it is left out.
         engine: what computes: "hybrid", "pure-state", "branching", or an `ExactEngine` made for the
             program; None lets the cost model choose (`f.analyze(params).reason` says why).
         noise: the program is run with this noise, and the observable read with its errors; parameters of the
             noise come after those of the program. `f.program` is the noisy program.
+        dtype: of amplitudes where nothing is measured, "complex128" or "complex64"; the latter takes half
+            the memory and on large registers half the time, and is right to about six digits.
+        threads: how many to use at most, where nothing is measured; None is one for each core. Registers of
+            15 qubits or more and batches are shared by threads; their number changes no result.
 
     Raises:
         QdiffError: an observable that is not Hermitian, or names what the program does not declare; an
-            unknown engine; noise that does not fit the program.
+            unknown engine; noise that does not fit the program; another dtype, or complex64 for a program
+            that measures; threads out of range.
 
     Example:
         >>> import qdiff as qd
@@ -94,6 +107,6 @@ def expectation(
     readout = None
     if noise is not None:
         program, readout = checked_noise(noise).apply(program), noise.readout or None
-    engines = Engines(program, max_memory, engine, observables)
+    engines = Engines(program, max_memory, engine, observables, dtype, threads)
     means = [Mean(one, readout) for one in observables]
     return VectorObjective(program, means, engines) if several else Objective(program, means[0], engines)

@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from qdiff.errors import BatchError, ParameterError, QdiffError, listed
+from qdiff.lang.parameter_table import ParameterTable
 from qdiff.lang.parameter_values import described, is_sequence
 from qdiff.lang.parameters import resolve
 from qdiff.lang.tree import Program
+from qdiff.objective.tables import whole
 from qdiff.sim.exact import Floats, Parameters
 
 MOST_SHOWN = 4
@@ -25,12 +27,20 @@ Answers = tuple[Floats, ...]
 Answer = Callable[[Sequence[Parameters]], Answers]
 
 
-def read_rows(program: Program, batch: object) -> tuple[list[Parameters | None], dict[int, QdiffError]]:
+Rows = Sequence[Parameters | None]
+
+
+def read_rows(program: Program, batch: object) -> tuple[Rows, dict[int, QdiffError]]:
     """Return the values of every row, None where it cannot be read, and the errors of those.
 
+    Plain numbers are read as a whole, into a `ParameterTable`.
+
     Raises:
-        ParameterError: what is no batch, or fits in no row.
+        ParameterError: what is no batch, or fits in no row; an array that holds no real numbers.
     """
+    table = whole(program, batch)
+    if table is not None:
+        return table, {}
     given = _rows_of_mapping(program, batch) if isinstance(batch, Mapping) else _rows_of_sequence(batch)
     rows: list[Parameters | None] = []
     errors: dict[int, QdiffError] = {}
@@ -46,7 +56,7 @@ def read_rows(program: Program, batch: object) -> tuple[list[Parameters | None],
 
 
 def answer_all(
-    rows: Sequence[Parameters | None],
+    rows: Rows,
     errors: Mapping[int, QdiffError],
     shapes: Sequence[tuple[int, ...]],
     answer: Answer,
@@ -61,6 +71,11 @@ def answer_all(
     Raises:
         BatchError: some rows have no answer; it holds the others'.
     """
+    if isinstance(rows, ParameterTable) and len(rows):
+        try:
+            return answer(rows)
+        except QdiffError:
+            pass  # which rows it is about is found below
     results = tuple(np.full((len(rows), *shape), np.nan) for shape in shapes)
     bad = dict(errors)
     pending = [[number for number, row in enumerate(rows) if row is not None]]
@@ -69,7 +84,7 @@ def answer_all(
         if not numbers:
             continue
         try:
-            found = answer([row for number in numbers if (row := rows[number]) is not None])
+            found = answer(_some(rows, numbers))
         except QdiffError as error:
             if len(numbers) == 1:
                 bad[numbers[0]] = error
@@ -82,6 +97,12 @@ def answer_all(
     if bad:
         raise _batch_error(dict(sorted(bad.items())), results)
     return results
+
+
+def _some(rows: Rows, numbers: Sequence[int]) -> Sequence[Parameters]:
+    if isinstance(rows, ParameterTable):
+        return rows.take(numbers)
+    return [row for number in numbers if (row := rows[number]) is not None]
 
 
 def _batch_error(errors: dict[int, QdiffError], results: Answers) -> BatchError:

@@ -20,6 +20,7 @@ from qdiff.objective.batch import answer_all, read_rows
 from qdiff.objective.chain import Chain
 from qdiff.objective.quantities import Quantity
 from qdiff.objective.sampled import SampledNumber
+from qdiff.objective.tables import one_row
 from qdiff.sim.analysis import Analysis
 from qdiff.sim.engines import Engines
 from qdiff.sim.exact import Floats
@@ -69,7 +70,7 @@ class Objective(SampledNumber):
 
     def __call__(self, params: object = None) -> float:
         """Return f(params)."""
-        return float(self.chain.values([resolve(self.program, params)])[0, 0])
+        return float(self.chain.values(one_row(self.program, params))[0, 0])
 
     def grad(self, params: object = None, wrt: object = None) -> Floats:
         """Return ∂f/∂wrt, float (d,), in the order of `wrt`."""
@@ -80,8 +81,8 @@ class Objective(SampledNumber):
 
         `scipy.optimize.minimize(f.value_and_grad, x0, jac=True)` works.
         """
-        values = resolve(self.program, params)
-        found, slopes = self.chain.gradients([values], differentiated(self.program, wrt))
+        rows = one_row(self.program, params)
+        found, slopes = self.chain.gradients(rows, differentiated(self.program, wrt))
         return float(found[0, 0]), slopes[0, 0]
 
     def jacobian(self, params: object = None, wrt: object = None) -> Floats:

@@ -22,6 +22,7 @@ from qdiff.estimators.method import checked_truth
 from qdiff.estimators.methods import estimator_of
 from qdiff.estimators.problem import Problem, ShiftBounds
 from qdiff.estimators.rounds import Rounds
+from qdiff.lang.matrix_observable import in_letters
 from qdiff.lang.parameters import resolve
 from qdiff.lang.walk import differentiable_expressions, unbounded_loops
 from qdiff.objective.chain import Chain
@@ -74,7 +75,7 @@ def problem_of(
     return Problem(
         backend=find_backend(backend),
         program=f.program,
-        observables=tuple([quantity.observable for quantity in quantities]),
+        observables=tuple([in_letters(quantity.observable) for quantity in quantities]),
         params=values,
         wrt=wrt,
         readout_errors=quantities[0].readout,

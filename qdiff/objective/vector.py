@@ -17,6 +17,7 @@ from qdiff.objective.chain import Chain
 from qdiff.objective.quantities import Mean
 from qdiff.objective.sampled import Sampled
 from qdiff.objective.scalar import Objective
+from qdiff.objective.tables import one_row
 from qdiff.sim.analysis import Analysis
 from qdiff.sim.engines import Engines
 from qdiff.sim.exact import Floats
@@ -67,7 +68,7 @@ class VectorObjective(Sampled):
 
     def __call__(self, params: object = None) -> Floats:
         """Return f(params), float (k,)."""
-        return np.asarray(self.chain.values([resolve(self.program, params)])[0])
+        return np.asarray(self.chain.values(one_row(self.program, params))[0])
 
     def jacobian(self, params: object = None, wrt: object = None) -> Floats:
         """Return ∂f/∂wrt, float (k, d)."""
@@ -75,8 +76,8 @@ class VectorObjective(Sampled):
 
     def value_and_jacobian(self, params: object = None, wrt: object = None) -> tuple[Floats, Floats]:
         """Return f, float (k,), and ∂f/∂wrt, float (k, d)."""
-        values = resolve(self.program, params)
-        found, slopes = self.chain.gradients([values], differentiated(self.program, wrt))
+        rows = one_row(self.program, params)
+        found, slopes = self.chain.gradients(rows, differentiated(self.program, wrt))
         return found[0], slopes[0]
 
     def jvp(self, params: object, v: object, wrt: object = None) -> tuple[Floats, Floats]:

@@ -9,9 +9,10 @@ in all,
     hybrid       (2V + basis) · 8·4ⁿ               V · gates / points · 4ⁿ
 
 in units of one gate on one amplitude in a compiled kernel; the same in NumPy counts `NUMPY` times.
-Merging makes branches fewer than counted here. The compiled engines add a fixed start, the seconds
-that importing Numba takes spread over the calls of a short training run, so that small programs stay
-where there is nothing to load. The cheapest engine whose states fit is chosen. Everything is a
+Merging makes branches fewer than counted here. The compiled engines add a fixed start, what importing Numba
+takes spread over calls, so that small programs stay where there is nothing to load: the branching engine over
+those of a short training run, the pure-state engine, which answers in hundredths of a millisecond, over
+thousands. The cheapest engine whose states fit is chosen. Everything is a
 function of the program, of the observables, and of sizes, so the same engine answers at every call.
 """
 
@@ -19,23 +20,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qdiff.errors import QdiffError, ResourceError, did_you_mean, listed
+from qdiff.lang.matrix_observable import MatrixObservable, in_letters
 from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Program
 from qdiff.sim.census import Census, Size, size_of
 from qdiff.sim.exact import OR_FROM_SHOTS
+from qdiff.sim.randomness import what_is_random
 from qdiff.sim.sizes import size_text
 
 PURE, BRANCHING, HYBRID = "pure-state", "branching", "hybrid"
 NAMES = (HYBRID, PURE, BRANCHING)
 
 COMPILED_START = 5e7  # a second of importing, over fifteen calls
+PURE_START = 2e4  # half a second, over some thousand calls
 HYBRID_START = 1e4
 NUMPY = 8
 LEAST_MATRICES = 4  # complex; those of vertices are kept as as many real numbers
 KRYLOV_BASIS = 32
+NO_LETTERS = "an observable is a matrix that is no short sum of Pauli terms"
 TWO_SIDES = 2  # a density matrix is multiplied from both
 
 
@@ -146,9 +151,19 @@ def engine_name(wanted: str) -> str:
 def candidates_for(
     program: Program, observables: Collection[Observable] | None = None
 ) -> tuple[Candidate, ...]:
-    """Return what each engine would need, whether or not it can answer; arguments as of `choose`."""
+    """Return what each engine would need, whether or not it can answer; arguments as of `choose`.
+
+    Raises:
+        ResourceError: a matrix that only the pure-state engine takes, and a program that it does not.
+    """
+    matrices = [o for o in observables or () if isinstance(o, MatrixObservable) and not o.can_expand]
+    if matrices and what_is_random(program):
+        in_letters(matrices[0])  # raises: the other engines need letters
     size = size_of(program, observables)
-    return _hybrid(size), _pure(size), _branching(size)
+    found = _hybrid(size), _pure(size), _branching(size)
+    if not matrices:
+        return found
+    return tuple(c if c.name == PURE else replace(c, refusal=c.refusal or NO_LETTERS) for c in found)
 
 
 # --- What each needs ----------------------------------------------------------------------------
@@ -174,7 +189,7 @@ def _pure(size: Size) -> Candidate:
     return Candidate(
         name=PURE,
         refusal=f"the program has {size.random}" if size.random else "",
-        operations=COMPILED_START + _forwards_and_back(size.whole.gates, size),
+        operations=PURE_START + _forwards_and_back(size.whole.gates, size),
         least=vectors,
         likely=_real(vectors),
     )

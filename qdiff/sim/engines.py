@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
+
+import numpy as np
 
 from qdiff.errors import QdiffError
 from qdiff.lang.observable import Observable
@@ -15,7 +18,10 @@ from qdiff.lang.tree import Program
 from qdiff.sim import choice
 from qdiff.sim.analysis import Analysis
 from qdiff.sim.choice import Choice, choose, engine_name
+from qdiff.sim.cores import checked_threads
 from qdiff.sim.exact import DEFAULT_MEMORY, ExactEngine
+from qdiff.sim.pure.memory import checked_dtype
+from qdiff.sim.randomness import what_is_random
 
 
 class Engines:
@@ -25,9 +31,12 @@ class Engines:
         max_memory: bytes that states may take.
         wanted: None for the cost model's choice, a name, or an engine made for this program.
         observables: what is asked for; None where it is all final stores.
+        dtype, threads: of the engine for programs that never measure, see `PureStateEngine`; None leaves them
+            to it.
 
     Raises:
-        QdiffError: an unknown name, an engine made for another program.
+        QdiffError: an unknown name, an engine made for another program, or one with a dtype or threads beside
+            it; complex64 for a program that needs another engine; threads out of range.
     """
 
     def __init__(
@@ -36,6 +45,8 @@ class Engines:
         max_memory: int = DEFAULT_MEMORY,
         wanted: str | ExactEngine | None = None,
         observables: Collection[Observable] | None = None,
+        dtype: object = None,
+        threads: int | None = None,
     ) -> None:
         self.program = program
         self.max_memory = max_memory
@@ -48,6 +59,18 @@ class Engines:
                 raise QdiffError(
                     f"engine= is a name or an exact engine made for this program, not {self._wanted!r}."
                 )
+            if dtype is not None or threads is not None:
+                raise QdiffError(
+                    "dtype= and threads= are options of an engine that qdiff makes: give them to the engine "
+                    "that is handed in as engine=."
+                )
+        self.threads = None if threads is None else checked_threads(threads)
+        self.dtype = np.dtype(np.complex128) if dtype is None else checked_dtype(dtype)
+        if self.dtype != np.complex128 and (random := what_is_random(program)):
+            raise QdiffError(
+                f"dtype={self.dtype.name!r} is for programs that never measure, reset or flip, without "
+                f"channels; this one has {random}. Leave dtype out: it is computed in complex128."
+            )
 
     @cached_property
     def choice(self) -> Choice:
@@ -57,7 +80,10 @@ class Engines:
             ResourceError, QdiffError: as `choose`.
         """
         if self._wanted is None or isinstance(self._wanted, str):
-            return choose(self.program, self.max_memory, self._wanted, self.observables)
+            wanted = self._wanted
+            if wanted is None and self.dtype != np.complex128:
+                wanted = choice.PURE  # the only one that computes in another precision
+            return choose(self.program, self.max_memory, wanted, self.observables)
         return Choice(self._wanted.name, "handed in as an object", ())
 
     @cached_property
@@ -71,7 +97,7 @@ class Engines:
         """Return one of qdiff's own engines."""
         plain = engine_name(name)
         if plain not in self._made:
-            self._made[plain] = _make(plain, self.program, self.max_memory)
+            self._made[plain] = _make(plain, self.program, self.max_memory, self.dtype, self.threads)
         return self._made[plain]
 
     def explained(self, analysis: Analysis) -> Analysis:
@@ -86,7 +112,9 @@ class Engines:
         )
 
 
-def _make(name: str, program: Program, max_memory: int) -> ExactEngine:
+def _make(
+    name: str, program: Program, max_memory: int, dtype: np.dtype[Any], threads: int | None
+) -> ExactEngine:
     match name:
         case choice.HYBRID:
             from qdiff.sim.hybrid.engine import HybridEngine
@@ -95,7 +123,7 @@ def _make(name: str, program: Program, max_memory: int) -> ExactEngine:
         case choice.PURE:
             from qdiff.sim.static.engine import PureStateEngine
 
-            return PureStateEngine(program, max_memory)
+            return PureStateEngine(program, max_memory, dtype=dtype, threads=threads)
         case choice.BRANCHING:
             from qdiff.sim.pure.branching import BranchingEngine
 

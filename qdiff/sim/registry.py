@@ -47,6 +47,11 @@ class _Entry:
 
 _BACKENDS: dict[str, _Entry] = {}
 DEFAULT = "trajectory"
+_OWN = {
+    DEFAULT: "qdiff.sim.machine.backend",
+    "merged": "qdiff.sim.merged.backend",
+    "arrays": "qdiff.sim.arrays.backend",
+}
 
 
 def register_backend(name: str, capabilities: Capabilities, build: Callable[[], Backend]) -> None:
@@ -86,10 +91,13 @@ def find_backend(backend: str | Backend | None = None) -> Backend:
 
 
 def _registered() -> dict[str, _Entry]:
-    """All backends, qdiff's own among them."""
-    for module in ("qdiff.sim.machine.backend", "qdiff.sim.merged.backend"):
+    """All backends, qdiff's own first, whatever was loaded first."""
+    for module in _OWN.values():
         importlib.import_module(module)  # registers itself; it imports this module
-    return _BACKENDS
+    order = list(_OWN)
+    return dict(
+        sorted(_BACKENDS.items(), key=lambda entry: order.index(entry[0]) if entry[0] in _OWN else len(order))
+    )
 
 
 def backend_on_threads(backend: str | Backend | None, threads: int | None) -> Backend:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import contests as contest_module
-from benchmarks import random_device, shot_curves, shots
+from benchmarks import processes, random_device, shot_curves, shots
 from benchmarks.contests import Answer, beside
 from benchmarks.figures import Figure, NotRun
 from benchmarks.shot_curves import Line, Panel
@@ -72,12 +72,10 @@ def test_no_compiler_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_scripts_of_processes_print_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert shots.printed("import os; print(os.environ['OMP_NUM_THREADS'], os.environ['A'])", 2, A="3") == [
-        2,
-        3,
-    ]
+    script = "import os; print(os.environ['OMP_NUM_THREADS'], os.environ['A'])"
+    assert processes.printed(script, 2, A="3") == [2, 3]
     times = iter([[9.0, 1.0], [0.2, 0.1], [0.5, 0.1], [0.25, 0.1], [8.0, 1.0]])
-    monkeypatch.setattr(shots, "printed", lambda *_, **__: next(times))
+    monkeypatch.setattr(processes, "printed", lambda *_, **__: next(times))
     installed, later, *_ = shots.process_figures(3)
     assert later.row().endswith("| 0.3 s | 0.25 s | met; of it 0.1 s for importing Numba |")
     assert installed.row().endswith("| 10 s | 8 s | met; of it 1 s for importing Numba |")

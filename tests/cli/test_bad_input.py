@@ -186,7 +186,7 @@ def test_a_register_too_large(refused, folder, command):
             "--shots 20000000000000000000 are more than anyone can make. Say --precision 0.01 for as many as "
             "an error takes, or --seconds 5 for as many as the time allows.",
         ),
-        ("value --shots 9 --backend aer", "There is no backend `aer`. Known: trajectory, merged."),
+        ("value --shots 9 --backend aer", "There is no backend `aer`. Known: trajectory, merged, arrays."),
         (
             "value --shots 9 --seed 99999999999999999999",
             "The seed must be an integer from 0 to 2^64 - 1, or None to draw one, got 99999999999999999999.",

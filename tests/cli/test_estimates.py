@@ -195,7 +195,7 @@ def test_what_belongs_to_shots(refused, option):
             "--shots 9 --max-shots 9",
             "--max-shots limits --precision or --seconds; use --shots alone to spend a number of them.",
         ),
-        ("--shots 9 --backend aer", "There is no backend `aer`. Known: trajectory, merged."),
+        ("--shots 9 --backend aer", "There is no backend `aer`. Known: trajectory, merged, arrays."),
         ("--shots 9 --estimator exact", f"There is no estimator 'exact'. Known: {', '.join(METHODS)}."),
         (
             "--shots 9 --estimator insertion --mu cauchy",
@@ -342,7 +342,7 @@ def test_the_picture_of_a_noisy_run(qdiff, folder):
             "--shots 100 --estimator trajectory --mu zipf",
             'mu is the law of the occurrence that "insertion" draws; "trajectory" has none.',
         ),
-        ("--shots 100 --backend aer", "There is no backend `aer`. Known: trajectory, merged."),
+        ("--shots 100 --backend aer", "There is no backend `aer`. Known: trajectory, merged, arrays."),
         (
             "--shots 100 --seed 99999999999999999999",
             "The seed must be an integer from 0 to 2^64 - 1, or None",

@@ -517,6 +517,6 @@ def test_backends_that_cannot_run_the_program() -> None:
     assert str(caught.value) == (
         "Backend `recorded` cannot run this program. It lacks: loops (line 5), nested ifs (line 5), "
         "flip (line 5); it has: counters, mid circuit measurement. "
-        "Backends that would serve: trajectory, merged."
+        "Backends that would serve: trajectory, merged, arrays."
     )
     assert not backend.jobs

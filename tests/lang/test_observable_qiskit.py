@@ -30,6 +30,17 @@ def test_like_terms_are_merged() -> None:
     assert from_sparse_pauli_op(op, ["q", "r"]) == 3 * Z("r") + 0.5
 
 
+def test_names_in_any_order_and_coefficients_that_are_not_finite() -> None:
+    names = "q[10]", "q[2]", "a"
+    assert from_sparse_pauli_op(SparsePauliOp("ZYX"), names) == X("q[10]") * Y("q[2]") * Z("a")
+    with pytest.raises(QdiffError, match="A coefficient of an observable is a finite number, not "):
+        from_sparse_pauli_op(SparsePauliOp(["Z"], [float("nan")]), "q")
+    with pytest.raises(QdiffError, match="became too large for a floating-point number"):
+        from_sparse_pauli_op(SparsePauliOp(["Z", "Z"], [1e308, 1e308]), "q")
+    with pytest.raises(QdiffError, match="is no name of a qubit"):
+        from_sparse_pauli_op(SparsePauliOp("Z"), ("1",))
+
+
 def test_paulis_with_their_phase() -> None:
     assert from_sparse_pauli_op(Pauli("XZ"), ("q", "r")) == Z("q") * X("r")
     assert from_sparse_pauli_op(Pauli("-iXY"), ("q", "r")) == -1j * Y("q") * X("r")

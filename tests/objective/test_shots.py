@@ -239,7 +239,7 @@ def test_backends_that_cannot_serve(call: Callable[..., qd.Estimate]) -> None:
     for method in METHODS:
         message = refused(call, AT, "t", shots=99, seed=1, estimator=method, backend=Straight())
         assert message.startswith("Backend `straight` cannot run this program. It lacks: loops"), message
-        assert message.endswith("Backends that would serve: trajectory, merged."), message
+        assert message.endswith("Backends that would serve: trajectory, merged, arrays."), message
 
 
 def test_backends_that_run_the_program_but_not_its_derivatives() -> None:
@@ -256,8 +256,8 @@ def test_backends_that_run_the_program_but_not_its_derivatives() -> None:
             "`uncounted` cannot run this program. It lacks: counters; it has: "
         )
         assert message.endswith(
-            "Backends that would serve: trajectory, merged. Estimators of first derivatives that `uncounted` "
-            "serves: trajectory, finite-shift, spsa."
+            "Backends that would serve: trajectory, merged, arrays. Estimators of first derivatives that "
+            "`uncounted` serves: trajectory, finite-shift, spsa."
         )
     for name in ("trajectory", "finite-shift", "spsa"):
         found = f.estimate_grad([1.0], shots=100, seed=1, estimator=name, backend=Uncounted(threads=1))
@@ -268,12 +268,12 @@ def test_backends_that_run_the_program_but_not_its_derivatives() -> None:
 @pytest.mark.parametrize(
     ("backend", "message"),
     [
-        ("aer", "There is no backend `aer`. Known: trajectory, merged."),
-        ("merge", "There is no backend `merge`. Known: trajectory, merged. Did you mean `merged`?"),
+        ("aer", "There is no backend `aer`. Known: trajectory, merged, arrays."),
+        ("merge", "There is no backend `merge`. Known: trajectory, merged, arrays. Did you mean `merged`?"),
         (
             5,
-            "A backend is a name (trajectory, merged) or an object with name, capabilities, prepare and run; "
-            "got 5.",
+            "A backend is a name (trajectory, merged, arrays) or an object with name, capabilities, prepare "
+            "and run; got 5.",
         ),
     ],
 )

@@ -163,8 +163,8 @@ def test_arrays_are_refused(derivatives: bool) -> None:
         assert str(caught.value) == (
             "Backend `merged` cannot run this job. It lacks: inputs by shot (arrays of start values of "
             f"{names}); it has: loops, nested ifs, counters, reset, flip, mid circuit measurement, noise, "
-            "expectations, tangents. Backends that would serve: trajectory; on any other, split the job with "
-            "`qdiff.sim.jobs_by_inputs.by_inputs`."
+            "expectations, tangents. Backends that would serve: trajectory, arrays; on any other, split the "
+            "job with `qdiff.sim.jobs_by_inputs.by_inputs`."
         )
     run([fine])
 

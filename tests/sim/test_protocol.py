@@ -290,7 +290,7 @@ def test_require_lists_what_is_lacking_and_what_would_serve() -> None:
         Toy().prepare(program, Readout())
     assert str(caught.value) == (
         "Backend `toy` cannot run this program. It lacks: reset (line 2), loops (line 3); it has: counters, "
-        "mid circuit measurement. Backends that would serve: trajectory, merged."
+        "mid circuit measurement. Backends that would serve: trajectory, merged, arrays."
     )
 
 
@@ -309,7 +309,7 @@ def test_backends_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(registry.find_backend("trajectory"), TrajectoryBackend)
     monkeypatch.setattr(registry, "_BACKENDS", dict(registry._BACKENDS))
     registry.register_backend("toy", Toy.capabilities, Toy)
-    assert registry.known_backends() == ("trajectory", "merged", "toy")
+    assert registry.known_backends() == ("trajectory", "merged", "arrays", "toy")
     assert isinstance(registry.find_backend("toy"), Toy)
     toy = Toy()
     assert registry.find_backend(toy) is toy
@@ -321,13 +321,13 @@ def test_backends_that_are_none() -> None:
     with pytest.raises(BackendError) as caught:
         registry.find_backend("trajectry")
     assert str(caught.value) == (
-        "There is no backend `trajectry`. Known: trajectory, merged. Did you mean `trajectory`?"
+        "There is no backend `trajectry`. Known: trajectory, merged, arrays. Did you mean `trajectory`?"
     )
     with pytest.raises(BackendError) as caught:
         registry.find_backend(3)  # type: ignore[arg-type]
     assert str(caught.value) == (
-        "A backend is a name (trajectory, merged) or an object with name, capabilities, prepare and run; "
-        "got 3."
+        "A backend is a name (trajectory, merged, arrays) or an object with name, capabilities, prepare and "
+        "run; got 3."
     )
     with pytest.raises(BackendError, match=r"got <class '.*TrajectoryBackend'>\.$"):
         registry.find_backend(TrajectoryBackend)  # type: ignore[arg-type]

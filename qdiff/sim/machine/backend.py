@@ -8,7 +8,6 @@ and on nothing else.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ import numpy as np
 
 from qdiff.errors import BackendError, ParameterError, QdiffError, ResourceError, listed
 from qdiff.lang.tree import Program
+from qdiff.sim.cores import checked_threads
 from qdiff.sim.distinct_rows import distinct_rows
 from qdiff.sim.machine.code import Lowered
 from qdiff.sim.protocol import Capabilities, Gradients, Job, Outcomes, Prepared, Readout
@@ -227,23 +227,6 @@ class TrajectoryBackend:
             if plan.readout.expectations
             else None,
         )
-
-
-def checked_threads(threads: object) -> int:
-    """Return the number of threads; None is one for each core.
-
-    Raises:
-        QdiffError: no integer from 1 to the number of cores.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if threads is None:
-        return cores
-    number = integer(threads)
-    if number is None or not 1 <= number <= cores:
-        raise QdiffError(
-            f"The number of threads is an integer from 1 to the {cores} cores here, got {threads!r}."
-        )
-    return number
 
 
 def checked_limit(name: str, value: object) -> int:

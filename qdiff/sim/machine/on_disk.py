@@ -20,7 +20,10 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 from qdiff.errors import QdiffError
 
 FOLDER = Path(__file__).parents[1]
-SOURCES = "machine/*.py", "merged/*.py", "pure/plan.py"
+SOURCES = (
+    *("machine/*.py", "merged/*.py", "pure/plan.py"),
+    *("static/*kernels.py", "static/*matrices.py", "static/*vector*.py"),
+)
 """What compiled functions of these folders are made of."""
 
 

@@ -4,12 +4,14 @@ With δ_g the error of gate g (`rounding.gate_error`), w_g the expected number o
 Δ the largest sum of δ along a run, D the dimension, N = Σ|coefficients| >= ‖O‖ = max over ends:
 
     value:       ‖O‖ (Σ_g 2 w_g δ_g + Δ²)  +  2u (terms + D/4 + 8) N
-    derivative:  Σ_occurrences w s ‖O‖ (|∂a| (4Δ + σ) + error of ∂a),   σ = (D + 16)u + 2u (terms + 8) N/‖O‖,
+    derivative:  Σ_occurrences w s ‖O‖ (|∂a| (4Δ + σ) + error of ∂a),
+                 σ = (D + 16)u + τ + 2u (terms + 8) N/‖O‖,
 
 s = ‖G‖ for a gate exp(-i a G/2), 2 for a flip: |Im <λ|G|ψ>| <= ‖O‖‖G‖ (with a drift ‖K‖ <= ‖G‖, and
 |∂a| times the error of K is added to the error of ∂a), ψ and λ are each off by at most
-2Δ (forward, and back), and a sum of n products in any order is off by at most (n + 2)u. Terms of second
-order in u are covered by the factor `SLACK`.
+2Δ (forward, and back), and a sum of n products in any order is off by at most (n + 2)u; τ is by how much
+what is found from transition matrices may be off besides. u is that of the states' amplitudes. Terms of
+second order in u are covered by the factor `SLACK`.
 
 Where runs were not followed, ‖O‖ must bound what they still see. An observable that grows with
 counters is bounded there by E[Σ |coefficient| max_c |c|^degree at the end], from wherever they are
@@ -131,6 +133,7 @@ class Followed:
         executed: (expression, row) → expected executions.
         drift: Σ 2 w δ. longest: Δ. norm: ‖O‖; absolute: N; terms: number of terms. off: by how much
             functions of counters may be off.
+        unit: u. found: τ.
         dimension: D. merged: Σ mass · distance of what was merged.
         left: mass not followed where derivatives are asked for, and by the value alone; ‖O‖ is a bound
             there too (`see_further`). unbounded: why it is not, or "".
@@ -146,6 +149,8 @@ class Followed:
     absolute: float = 0.0
     terms: int = 0
     off: float = 0.0
+    unit: float = UNIT
+    found: float = 0.0
     dimension: int = 1
     merged: float = 0.0
     left: float = 0.0
@@ -206,7 +211,7 @@ def value_bound(found: Followed) -> float:
     left = max(found.left, found.left_by_value)
     if found.unbounded and left:
         return math.inf
-    applied = 2 * UNIT * (found.terms + found.dimension / 4 + 8) * found.absolute
+    applied = 2 * found.unit * (found.terms + found.dimension / 4 + 8) * found.absolute
     rounding = found.norm * (found.drift + found.longest**2) + applied
     return SLACK * (rounding + found.off + 2 * found.norm * found.merged + found.norm * left)
 
@@ -217,8 +222,8 @@ def gradient_bounds(found: Followed, errors: Errors) -> dict[str, float]:
     if math.isinf(found.off):
         return dict.fromkeys(names, math.inf)
     result: dict[str, float] = {}
-    summed = (found.dimension + 16) * UNIT * found.norm + 2 * UNIT * (found.terms + 8) * found.absolute
-    summed += found.off
+    summed = ((found.dimension + 16) * found.unit + found.found) * found.norm
+    summed += 2 * found.unit * (found.terms + 8) * found.absolute + found.off
     for name, places in zip(names, errors.slopes(found.executed), strict=True):
         total = 0.0
         if found.left + found.left_carried:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,9 +56,14 @@ class Instances:
 
     def at(self, numbers: Numbers) -> Complexes:
         """Return the table of coefficients, (P, N, E)."""
-        angles = self.angles(numbers)
+        return self.coefficients(self.angles(numbers))
+
+    def coefficients(self, angles: Floats, only: Collection[int] | None = None) -> Complexes:
+        """Return the table of coefficients at angles (P, N), (P, N, E), or some of its columns."""
         result = np.broadcast_to(self.constants, (len(angles), *self.constants.shape)).copy()
         for name, members in self.by_record.items():
+            if only is not None and members[0] not in only:
+                continue
             record, found = self.records[name], angles[:, members]
             result[:, members] = padded(record.matrix(found), self.entries)
             if is_many(record):
@@ -68,7 +73,7 @@ class Instances:
                 if record.drift is not None:
                     slope = generator_slope(record, found).reshape(*found.shape, size)
                     result[:, members, 2 * size : 3 * size] = slope
-        return result
+        return result if only is None else result[:, list(only)]
 
     def adjoints(self, coefficients: Complexes) -> Complexes:
         """Return the table of the inverse gates, (P, N, E); generators, Hermitian, stay as they are."""

@@ -2,30 +2,58 @@
 
 from __future__ import annotations
 
-from qdiff.errors import ResourceError
+from typing import Any
+
+import numpy as np
+
+from qdiff.errors import QdiffError, ResourceError
 from qdiff.sim.exact import OR_FROM_SHOTS
 from qdiff.sim.sizes import size_text
 
 
-def state_bytes(qubits: int) -> int:
+def checked_dtype(dtype: object) -> np.dtype[Any]:
+    """Return the type of amplitudes.
+
+    Raises:
+        QdiffError: neither complex128 nor complex64.
+    """
+    try:
+        found: np.dtype[Any] = np.dtype(dtype)  # type: ignore[call-overload]
+    except TypeError:
+        found = np.dtype(object)
+    if dtype is None or found not in (np.complex128, np.complex64):
+        raise QdiffError(f"dtype is that of amplitudes, complex128 or complex64, not {dtype!r}.")
+    return found
+
+
+def state_bytes(qubits: int, dtype: Any = np.complex128) -> int:
     """Bytes of one pure state."""
-    return 16 << qubits
+    return (8 if dtype == np.complex64 else 16) << qubits
 
 
-def require(states: int, others: int, qubits: int, limit: int, engine: str, advice: str) -> None:
+def require(
+    states: int,
+    others: int,
+    qubits: int,
+    limit: int,
+    engine: str,
+    advice: str,
+    dtype: Any = np.complex128,
+) -> None:
     """Refuse states that do not fit.
 
     Args:
         states: how many states on all qubits; others: bytes besides them; limit: in bytes.
-        advice: what besides a higher limit and shots would help.
+        advice: what besides a higher limit and shots would help. dtype: of amplitudes.
 
     Raises:
         ResourceError: they do not fit.
     """
-    needed = states * state_bytes(qubits) + others
+    needed = states * state_bytes(qubits, dtype) + others
     if needed > limit:
         raise ResourceError(
-            f"The {engine} engine needs {size_text(needed)} for {states} pure states on {qubits} qubits; the "
+            f"The {engine} engine needs {size_text(needed)} for {states} pure "
+            f"{'state' if states == 1 else 'states'} on {qubits} qubits; the "
             f"limit is {size_text(limit)}. Raise it (qd.expectation(…, max_memory=bytes)), {advice}",
             advice=OR_FROM_SHOTS,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,12 @@ from qdiff.lang.tree import Program
 from qdiff.sim.exact import Floats
 
 Ints = NDArray[np.int64]
+
+# A word has 64 bits each for flips, signs, kept, ones, and the number of Y.
+_FIELDS = 5
+_FLIP, _SIGN, _KEEP, _ONE, _COUNT = (1 << 64 * field for field in range(_FIELDS))
+_LETTERS = {"X": _FLIP, "Y": _FLIP | _SIGN, "Z": _SIGN, "P0": _KEEP, "P1": _KEEP | _ONE}
+_TURNS = np.array([1, -1j, -1, 1j])  # of so many Y
 
 
 @dataclass(frozen=True)
@@ -33,22 +40,19 @@ class Masks:
     @classmethod
     def of(cls, observable: Observable, store: Mapping[str, int], qubits: Sequence[str]) -> Masks:
         """Return the terms of an observable for given counter values."""
+        parts = observable.coefficients(store)
         place = {name: i for i, name in enumerate(qubits)}
-        rows: list[tuple[int, int, int, int]] = []
-        coefficients: list[complex] = []
-        for part, coefficient in observable.coefficients(store).items():
-            flips = signs = kept = ones = 0
-            for qubit, letter in part:
-                bit = 1 << place[qubit]
-                flips |= bit if letter in ("X", "Y") else 0
-                signs |= bit if letter in ("Y", "Z") else 0
-                kept |= bit if letter in ("P0", "P1") else 0
-                ones |= bit if letter == "P1" else 0
-                coefficient *= -1j if letter == "Y" else 1
-            rows.append((flips, signs, kept, ones))
-            coefficients.append(coefficient)
-        masks = np.array(rows, dtype=np.int64).reshape(len(rows), 4).T.copy()
-        return cls(masks[0], masks[1], masks[2], masks[3], np.array(coefficients, dtype=np.complex128))
+        # The letters of a part are on different qubits, so that sums of their words are unions.
+        words = {
+            (qubit, letter): (_LETTERS[letter] << place[qubit]) + (_COUNT if letter == "Y" else 0)
+            for qubit, letter in set(chain.from_iterable(parts))
+        }
+        packed = [sum([words[pair] for pair in part]).to_bytes(8 * _FIELDS, "little") for part in parts]
+        numbers = np.frombuffer(b"".join(packed), dtype="<i8").reshape(len(parts), _FIELDS)
+        table = numbers.T.astype(np.int64, order="C")
+        coefficients = np.array(list(parts.values()), dtype=np.complex128)
+        coefficients *= _TURNS[table[4] & 3]
+        return cls(table[0], table[1], table[2], table[3], coefficients)
 
     def add_to(self, x: Floats, y: Floats) -> None:
         """y += O x for states (2, D)."""

@@ -119,7 +119,8 @@ class Layouts:
             gate = self.gates[index]
             which = kind(gate.record)
             where = placed(which, gate.targets, gate.controls, self.qubits)
-            self.known[index] = where if which == MANY else replace(where, generator=_entries(gate))
+            entries = () if which == MANY else entries_of_generator(gate)
+            self.known[index] = replace(where, generator=entries)
         return self.known[index]
 
 
@@ -159,7 +160,7 @@ def _near_run(fixed: Sequence[int], qubits: int) -> tuple[int, int]:
     return next((gap for gap in gaps if 1 << gap[1] >= FEW), max(gaps, key=lambda gap: gap[1]))
 
 
-def _entries(gate: SmallGate) -> tuple[tuple[int, int, complex], ...]:
+def entries_of_generator(gate: SmallGate) -> tuple[tuple[int, int, complex], ...]:
     """The entries of the generator that are not zero, where the gate has an angle that varies."""
     generator = gate.record.generator
     if gate.expression < 0 or generator is None:

@@ -62,7 +62,11 @@ class Preparation(Generic[W]):
         self, way: W, rows: Sequence[Parameters], wrt: Sequence[str], second: bool = False
     ) -> Numbers:
         """The numbers of a way at some parameters, with derivatives by `wrt`, second ones if asked for."""
+        return Numbers(self.expressions(way, wrt, second), rows)
+
+    def expressions(self, way: W, wrt: Sequence[str], second: bool = False) -> Expressions:
+        """The expressions of a way, with derivatives by `wrt`, second ones if asked for."""
         key = (id(way.rows), tuple(wrt), second)
         if key not in self._expressions:
             self._expressions[key] = Expressions(self.flow, way.rows, wrt, second)
-        return Numbers(self._expressions[key], rows)
+        return self._expressions[key]

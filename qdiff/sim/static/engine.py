@@ -14,25 +14,40 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from qdiff.errors import EvaluationError
 from qdiff.lang.observable import Observable
+from qdiff.lang.parameter_table import ParameterTable
 from qdiff.lang.tree import Program
 from qdiff.sim.analysis import Analysis
+from qdiff.sim.cores import checked_threads
 from qdiff.sim.exact import DEFAULT_MEMORY, Curvature, Floats, Mixture, Parameters, Store, directional
 from qdiff.sim.flow import Flow
 from qdiff.sim.function_sizes import rounding
 from qdiff.sim.pure.bounds import WHOLE, Errors, Followed, gradient_bounds, loop_visits, value_bound
-from qdiff.sim.pure.memory import require, state_bytes
+from qdiff.sim.pure.memory import checked_dtype, require, state_bytes
 from qdiff.sim.pure.numbers import Numbers
 from qdiff.sim.pure.operators import Masks, named
 from qdiff.sim.pure.paths import Walker
 from qdiff.sim.pure.preparation import Preparation
 from qdiff.sim.randomness import what_is_random
 from qdiff.sim.readings import Rows
-from qdiff.sim.static.line import Line, adjoint, expectation, run, second_order
+from qdiff.sim.rounding import UNIT
+from qdiff.sim.static.angles import refuse
+from qdiff.sim.static.lanes import Lanes, serves
+from qdiff.sim.static.line import Line, second_order
+from qdiff.sim.static.operators import Operator, operator_of
+
+if TYPE_CHECKING:
+    from qdiff.sim.static.large import Large
+
+GROUP_ERROR = 2 * (8 + 2) * math.sqrt(8)
+"""Of a matrix on three qubits that is applied, in units of rounding; see `pure.kernels`."""
+COLLECTED_ERROR = 600.0
+"""Of a derivative found from a transition matrix, in units of rounding: sums of 64 products."""
 
 
 class PureStateEngine:
@@ -41,14 +56,25 @@ class PureStateEngine:
     Args:
         program: as said.
         max_memory: bytes that states may take; more is refused before it is allocated.
+        dtype: of amplitudes, complex128 or complex64; second derivatives are computed in complex128 always.
+        threads: how many to use at most, None for one for each core. One state is shared by threads from
+            2^15 amplitudes on. The number of threads changes no result.
 
     Raises:
+        QdiffError: another dtype, or a number of threads out of range.
         EvaluationError: the program measures, resets or flips, or has a channel.
     """
 
     name = "pure-state"
 
-    def __init__(self, program: Program, max_memory: int = DEFAULT_MEMORY) -> None:
+    def __init__(
+        self,
+        program: Program,
+        max_memory: int = DEFAULT_MEMORY,
+        *,
+        dtype: object = np.complex128,
+        threads: int | None = None,
+    ) -> None:
         random = what_is_random(program)
         if random:
             raise EvaluationError(
@@ -57,6 +83,8 @@ class PureStateEngine:
             )
         self.program = program
         self.max_memory = max_memory
+        self.dtype = checked_dtype(dtype)
+        self.threads = checked_threads(threads)
         self.preparation: Preparation[Line] = Preparation(program)
 
     @property
@@ -69,18 +97,21 @@ class PureStateEngine:
     def values(self, rows: Sequence[Parameters], observables: Sequence[Observable]) -> Floats:
         """Return the expectations, (P, k)."""
         result = np.zeros((len(rows), len(observables)))
-        for line, members in self._by_line(rows):
-            masks = self._masks(line, observables)
-            for part in self._parts(len(members), 2, line):
-                chosen = [members[p] for p in part]
-                numbers = self._numbers(line, [rows[p] for p in chosen], ())
-                if not line.ended:
-                    continue
-                psi = run(line, numbers)
-                for i, p in enumerate(chosen):
-                    for k, mask in enumerate(masks):
-                        result[p, k] = expectation(mask, psi[i])[0]
+        for line, members, parameters in self._asked(rows, ()):
+            found = self._values(line, parameters, observables)
+            if len(members) == len(rows):
+                return found
+            result[members] = found
         return result
+
+    def _values(self, line: Line, parameters: Floats, observables: Sequence[Observable]) -> Floats:
+        if self._by_lanes(line, len(parameters)):
+            lanes = self._lanes(line)
+            question = lanes.question(observables, None)
+            if together := lanes.lanes(question, len(parameters), self.max_memory):
+                return lanes.run(question, parameters, together, self.threads)[0]
+        self._require(1, line)
+        return self._large(line).values(parameters, observables, self.threads)
 
     def gradients(
         self, rows: Sequence[Parameters], observables: Sequence[Observable], wrt: Sequence[str]
@@ -88,19 +119,23 @@ class PureStateEngine:
         """Return the expectations, (P, k), and their derivatives by `wrt`, (P, k, d)."""
         values = np.zeros((len(rows), len(observables)))
         slopes = np.zeros((len(rows), len(observables), len(wrt)))
-        for line, members in self._by_line(rows):
-            masks = self._masks(line, observables)
-            width = self._width(len(masks), 1, 1, line)
-            for part in self._parts(len(members), 1 + width, line):
-                chosen = [members[p] for p in part]
-                numbers = self._numbers(line, [rows[p] for p in chosen], wrt)
-                if not line.ended:
-                    continue
-                for start in range(0, len(masks), width):
-                    some = slice(start, start + width)
-                    found = adjoint(line, numbers, run(line, numbers), masks[some])
-                    values[chosen, some], slopes[chosen, some] = found
+        for line, members, parameters in self._asked(rows, wrt):
+            found = self._gradients(line, parameters, observables, wrt)
+            if len(members) == len(rows):
+                return found
+            values[members], slopes[members] = found
         return values, slopes
+
+    def _gradients(
+        self, line: Line, parameters: Floats, observables: Sequence[Observable], wrt: Sequence[str]
+    ) -> tuple[Floats, Floats]:
+        if self._by_lanes(line, len(parameters)):
+            lanes = self._lanes(line)
+            question = lanes.question(observables, wrt)
+            if together := lanes.lanes(question, len(parameters), self.max_memory):
+                return lanes.run(question, parameters, together, self.threads)
+        width = self._width(len(observables), 1, 1, line)
+        return self._large(line).gradients(parameters, observables, wrt, width, self.threads)
 
     def tangents(
         self,
@@ -127,15 +162,15 @@ class PureStateEngine:
         numbers = self._numbers(line, [parameters], wrt, second=True)
         if not line.ended:
             return Curvature(values, slopes, products)
-        masks = self._masks(line, observables)
-        width = self._width(len(masks), 2, 2, line)
+        operators = [self._operator(line, observable, self._bits) for observable in observables]
+        width = self._width(len(operators), 2, 2, line)
         # With V directions at a time: ψ, its V tangents, and as many of each observable.
         together = self._width(len(directions), 1 + width, 1 + width, line)
         for first in range(0, len(directions), together):
             some_directions = slice(first, first + together)
-            for start in range(0, len(masks), width):
+            for start in range(0, len(operators), width):
                 some = slice(start, start + width)
-                found = second_order(line, numbers, masks[some], directions[some_directions])
+                found = second_order(line, numbers, operators[some], directions[some_directions])
                 values[some], slopes[some], products[some, some_directions] = found
         if not len(directions):
             values, slopes = (x[0] for x in self.gradients([parameters], observables, wrt))
@@ -144,13 +179,13 @@ class PureStateEngine:
     def state(self, parameters: Parameters) -> dict[Store, Mixture]:
         """Return the final state by store (values of `program.counters`); {} where the program aborts."""
         ((line, _),) = self._by_line([parameters])
-        numbers = self._numbers(line, [parameters], ())
+        self._numbers(line, [parameters], ())
         if not line.ended:
             return {}
         self._require(2, line)
-        psi = run(line, numbers)[0]
-        store = line.path.store[: self.flow.own]
-        return {store: Mixture(vectors=(psi[0] + 1j * psi[1])[None])}
+        table = ParameterTable.of(self.program.parameters, [parameters])
+        psi = self._large(line).state(table.values, self.threads)
+        return {line.path.store[: self.flow.own]: Mixture(vectors=psi[None])}
 
     def analyze(
         self, parameters: Parameters, observable: Observable, wrt: Sequence[str], bounds: bool = True
@@ -165,11 +200,13 @@ class PureStateEngine:
             e = self.flow.gates[gate].expression
             if e >= 0:
                 found.executed[e, row] = found.executed.get((e, row), 0.0) + times
+        if line.ended and not self._by_lanes(line, 1):
+            self._count_groups(found, line)
         if line.ended:
             store = named(self.program, line.path.store)
-            coefficients = observable.coefficients(store).values()
+            operator = self._operator(line, observable, self._bits)
             found.drift, found.norm = 2 * found.longest, observable.norm_bound(store)
-            found.absolute, found.terms = sum(map(abs, coefficients)), len(coefficients)
+            found.absolute, found.terms = operator.absolute, operator.terms
             found.off = rounding(observable, store)
         marks: dict[int, float] = {}
         for mark in line.path.marks:
@@ -187,21 +224,72 @@ class PureStateEngine:
             occurrences=numbers.occurrences({k: n for k, n in executed.items() if k[0] >= 0}),
             error_bound=value_bound(found),
             grad_error_bound=gradient_bounds(found, errors),
-            memory=2 * state_bytes(len(self.program.qubits)) + line.bytes,
+            memory=2 * state_bytes(self._bits, self.dtype) + line.bytes,
             engine=self.name,
             reason=f"nothing is measured: one state vector, and the adjoint method; {WHOLE}.",
         )
 
+    def _count_groups(self, found: Followed, line: Line) -> None:
+        """Put rounding in groups of gates in place of that gate by gate.
+
+        A matrix of a group has as columns states on three qubits, to which its gates are applied: it is off
+        by √8 times their errors, and by GROUP_ERROR u when it is applied; a transition matrix is taken back
+        through the group's gates from both sides.
+        """
+        found.unit = float(np.finfo(self.dtype).eps) / 2
+        larger = found.unit / UNIT
+        steps = self._large(line).groups.steps
+        found.found = 6 * found.longest + COLLECTED_ERROR * UNIT
+        found.longest = math.sqrt(8) * found.longest * larger + GROUP_ERROR * found.unit * steps
+
+    # --- mechanisms ---
+
+    def _asked(
+        self, rows: Sequence[Parameters], wrt: Sequence[str]
+    ) -> Iterator[tuple[Line, Sequence[int], Floats]]:
+        """The rows that take the same path to an end, with it and their parameters, (P, number of them)."""
+        table = ParameterTable.of(self.program.parameters, rows)
+        for line, members in self._by_line(table):
+            whole = len(members) == len(rows)
+            if line.ended:
+                yield line, members, table.values if whole else table.values[members]
+            else:  # what has no value before the program aborts is an error still
+                self._numbers(line, [table[p] for p in members], wrt)
+
+    def _by_lanes(self, line: Line, rows: int) -> bool:
+        """Whether sets of parameters run side by side; else one after the other, in groups of gates."""
+        return self.dtype == np.complex128 and serves(line, rows)
+
+    def _lanes(self, line: Line) -> Lanes:
+        if line.lanes is None:
+            line.lanes = Lanes(line, partial(self.preparation.expressions, line), partial(self._masks, line))
+        return line.lanes
+
+    def _large(self, line: Line) -> Large:
+        if line.large is None:
+            from qdiff.sim.static.large import Large  # it loads the compiler
+
+            part = np.float32 if self.dtype == np.complex64 else np.float64
+            line.large = Large(
+                line, partial(self.preparation.expressions, line), partial(self._operator, line), part
+            )
+        return line.large
+
     # --- preparation ---
 
-    def _by_line(self, rows: Sequence[Parameters]) -> Iterator[tuple[Line, list[int]]]:
+    def _by_line(self, rows: Sequence[Parameters]) -> Iterator[tuple[Line, Sequence[int]]]:
         """The rows that take the same path, with it."""
-        require(2, 0, len(self.program.qubits), self.max_memory, "pure-state", "use fewer qubits")
+        require(1, 0, self._bits, self.max_memory, "pure-state", "use fewer qubits", self.dtype)
+        if rows and not self.program.compared:
+            yield self.preparation.way((), partial(self._line, {})), range(len(rows))
+            return
+        places = [i for i, name in enumerate(self.program.parameters) if name in self.program.compared]
+        table = ParameterTable.of(self.program.parameters, rows)
         members: dict[tuple[float, ...], list[int]] = {}
-        for p, row in enumerate(rows):
-            members.setdefault(tuple(self.preparation.compared(row).values()), []).append(p)
+        for p, values in enumerate(table.values[:, places].tolist()):
+            members.setdefault(tuple(values), []).append(p)
         for key, found in members.items():
-            compared = self.preparation.compared(rows[found[0]])
+            compared = {self.program.parameters[i]: value for i, value in zip(places, key, strict=True)}
             yield self.preparation.way(key, partial(self._line, compared)), found
 
     def _line(self, compared: dict[str, float]) -> Line:
@@ -219,40 +307,30 @@ class PureStateEngine:
     ) -> Numbers:
         """The numbers of a line; raises where one that the path needs does not exist."""
         numbers = self.preparation.numbers(line, rows, wrt, second)
-        rotated = [
-            (int(e), row)
-            for e, (_, row) in zip(line.instances.expressions, line.instances.instances, strict=True)
-            if e >= 0
-        ]
-        for e, row in dict.fromkeys(rotated):
-            failure = numbers.angle_error(e, row)
-            if failure is not None:
-                raise failure[1]
-        numbers.refuse_derivatives(rotated)
+        refuse(line, numbers)
         return numbers
 
     def _masks(self, line: Line, observables: Sequence[Observable]) -> list[Masks]:
         store = named(self.program, line.path.store)
         return [Masks.of(observable, store, self.program.qubits) for observable in observables]
 
+    def _operator(self, line: Line, observable: Observable, bits: int) -> Operator:
+        """An observable at the end of a line, on states of so many qubits, the program's first."""
+        names = (*self.program.qubits, *(f"idle {i}" for i in range(bits - self._bits)))
+        return operator_of(observable, named(self.program, line.path.store), names)
+
     # --- memory ---
 
     def _require(self, states: int, line: Line) -> None:
-        require(
-            states, line.bytes, len(self.program.qubits), self.max_memory, "pure-state", "use fewer qubits"
-        )
+        require(states, line.bytes, self._bits, self.max_memory, "pure-state", "use fewer qubits", self.dtype)
 
     def _width(self, wanted: int, each: int, besides: int, line: Line) -> int:
         """How many of `wanted` things of so many states each fit besides others; at least one must."""
         self._require(besides + each, line)
         free = self.max_memory - line.bytes
-        fitting = (free // state_bytes(len(self.program.qubits)) - besides) // each
+        fitting = (free // state_bytes(self._bits, self.dtype) - besides) // each
         return max(1, min(wanted, fitting))
 
-    def _parts(self, rows: int, states: int, line: Line) -> Iterator[range]:
-        """Split rows of parameters into parts that fit."""
-        self._require(states, line)
-        each = states * state_bytes(len(self.program.qubits)) + line.bytes
-        size = max(1, min(rows, self.max_memory // each))
-        for start in range(0, rows, size):
-            yield range(start, min(rows, start + size))
+    @property
+    def _bits(self) -> int:
+        return len(self.program.qubits)

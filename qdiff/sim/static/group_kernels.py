@@ -1,0 +1,243 @@
+"""Compiled sweeps: blocks of amplitudes are brought into a buffer, and all steps of a sweep done there.
+
+A *block* are the amplitudes that differ in the local bits of a sweep: index `bases[k] + offsets[i]`, then a
+run of neighbours. The steps of a sweep are rows of a table (`steps`):
+
+    EXCHANGE   lane bit    other bit    –        –         exchange two local bits
+    DENSE      2^b0        2^b1         2^b2     number    a matrix on three bits
+    PRODUCT    2^b0        2^b1         2^b2     number    matrices on bits, then a permutation with phases
+    WIDE       –            –            –        number    a gate on more qubits
+
+Forward ψ alone; back ψ and all λ, and from both of a block what the derivatives of a step are found from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qdiff.sim.machine.compiled import entry, inner
+from qdiff.sim.pure.plan import CONTROLS, COUNT, FIELDS, FIELDS_END, FIRST, OUTER, SECOND, STRIDE
+from qdiff.sim.static.vectors import (
+    ANGLES,
+    GROUP_QUBITS,
+    act,
+    diagonal,
+    differences,
+    exchange,
+    transition,
+    turn,
+)
+
+Ints = NDArray[np.int64]
+Reals = NDArray[Any]
+Complexes = NDArray[np.complex128]
+
+EXCHANGE, DENSE, PRODUCT, WIDE = range(4)
+WHAT, A, B, C, NUMBER, FLAGS = range(6)
+STEP_WIDTH = 6
+
+
+@inner
+def _swap(x: Reals, lane: int, high: int, bits: int, lanes: int) -> None:
+    """Exchange a lane bit and another bit, 2^`high`."""
+    for k in range(1 << (bits - lanes - 1)):
+        i = k << lanes
+        i = ((i & ~(high - 1)) << 1) | (i & (high - 1))
+        if lane == 0:
+            exchange(x, 0, i, i + high)
+        elif lane == 1:
+            exchange(x, 1, i, i + high)
+        elif lane == 2:
+            exchange(x, 2, i, i + high)
+        else:
+            exchange(x, 3, i, i + high)
+
+
+@inner
+def _gather(x: Reals, base: int, offsets: Ints, run: int, into: Reals) -> None:
+    for k in range(offsets.size):
+        a, b = np.uintp(base + offsets[k]), np.uintp(k * run)
+        for part in range(2):
+            for i in range(run):
+                into[part, b + np.uintp(i)] = x[part, a + np.uintp(i)]
+
+
+@inner
+def _scatter(buffer: Reals, base: int, offsets: Ints, run: int, x: Reals) -> None:
+    for k in range(offsets.size):
+        a, b = np.uintp(base + offsets[k]), np.uintp(k * run)
+        for part in range(2):
+            for i in range(run):
+                x[part, a + np.uintp(i)] = buffer[part, b + np.uintp(i)]
+
+
+@inner
+def _base(k: int, op: Ints, low: Ints, width: Ints) -> int:
+    """Spread the bits of k over the positions that are neither fixed nor inside a run."""
+    for f in range(op[FIELDS], op[FIELDS_END]):
+        k = ((k & ~low[f]) << width[f]) | (k & low[f])
+    return int(k | op[CONTROLS])
+
+
+@inner
+def _apply_wide(
+    x: Reals, op: Ints, low: Ints, width: Ints, local: Ints, m: Complexes, room: Complexes
+) -> None:
+    """A matrix on any targets, by rows: local state s is at local[s]."""
+    size = op[SECOND]
+    for k in range(op[OUTER]):
+        base = _base(k, op, low, width)
+        for i in range(op[COUNT]):
+            a = base + i * op[STRIDE]
+            for s in range(size):
+                place = a + local[op[FIRST] + s]
+                room[s] = complex(x[0, place], x[1, place])
+            for s in range(size):
+                total = complex(0.0, 0.0)
+                for t in range(size):
+                    total += m[s * size + t] * room[t]
+                place = a + local[op[FIRST] + s]
+                x[0, place], x[1, place] = total.real, total.imag
+
+
+@inner
+def _overlap_wide(y: Reals, x: Reals, op: Ints, low: Ints, width: Ints, local: Ints, g: Complexes) -> float:
+    """Im <y|G|x>."""
+    size, total = op[SECOND], 0.0
+    for k in range(op[OUTER]):
+        base = _base(k, op, low, width)
+        for i in range(op[COUNT]):
+            a = base + i * op[STRIDE]
+            for s in range(size):
+                p = a + local[op[FIRST] + s]
+                for t in range(size):
+                    entry = g[s * size + t]
+                    if entry != 0.0:
+                        q = a + local[op[FIRST] + t]
+                        re, im = y[0, p] * x[0, q] + y[1, p] * x[1, q], y[0, p] * x[1, q] - y[1, p] * x[0, q]
+                        total += entry.real * im + entry.imag * re
+    return total
+
+
+@inner
+def _step(
+    x: Reals,
+    step: Ints,
+    bits: int,
+    lanes: int,
+    matrices: Reals,
+    factors: Reals,
+    places: Ints,
+    ops: Ints,
+    low: Ints,
+    width: Ints,
+    local: Ints,
+    wide: Complexes,
+    room: Complexes,
+) -> None:
+    """One step on one block."""
+    what, number = step[WHAT], step[NUMBER]
+    count = 1 << (bits - lanes - GROUP_QUBITS)
+    if what == DENSE:
+        act(x[0], x[1], count, step[A], step[B], step[C], matrices[number])
+    elif what == PRODUCT:
+        turn(x[0], x[1], count, step[A], step[B], step[C], places[number], step[FLAGS], factors[number])
+    elif what == EXCHANGE:
+        _swap(x[0], step[A], step[B], bits, lanes)
+        _swap(x[1], step[A], step[B], bits, lanes)
+    else:
+        _apply_wide(x, ops[number], low, width, local, wide[number], room)
+
+
+@entry
+def sweep(
+    psi: Reals,
+    pulled: Reals,
+    buffer: Reals,
+    back: bool,
+    offsets: Ints,
+    bases: Ints,
+    run: int,
+    bits: int,
+    lanes: int,
+    steps: Ints,
+    matrices: Reals,
+    factors: Reals,
+    places: Ints,
+    ops: Ints,
+    low: Ints,
+    width: Ints,
+    local: Ints,
+    wide: Complexes,
+    room: Complexes,
+    asked: NDArray[np.bool_],
+    transitions: Reals,
+    turned: Reals,
+    spun: Reals,
+    overlaps: Reals,
+) -> None:
+    """Do the steps of a sweep on some blocks of ψ, or undo them, the last first, on ψ and all λ.
+
+    Args:
+        psi: (2, D), changed in place. pulled: λ, (K, 2, D). buffer: (1 + K, 2, 2^bits or more), room.
+        back: whether the steps are undone; matrices, factors and wide are those of the inverse steps then.
+        offsets, run: of a block. bases: (blocks,), those to be done. bits: how many are local, and how many
+            of them are lanes.
+        steps: (S, STEP_WIDTH). matrices: (G, NUMBERS). factors: (G', TURN_NUMBERS), places: (G', LOCAL).
+        ops, low, width, local: where wide gates act (`pure.plan`, kind MANY). wide: (W, E) their matrices
+            by rows, and behind each its generator. room: for the local states of one of them. asked: (W,)
+            whether the derivative is.
+        transitions: (G, K, NUMBERS), T of a DENSE step as it is behind it. turned: (G', K, 3, 3), of every
+            bit of a PRODUCT z and u as they are before it (`vectors.differences`). spun: (G', K, LOCAL), of
+            one with phases at angles d before its permutation (`vectors.diagonal`). overlaps: (W, K),
+            Im <λ|G|ψ>. All are added to.
+    """
+    x, others, last = buffer[0], pulled.shape[0], steps.shape[0] - 1
+    count = 1 << (bits - lanes - GROUP_QUBITS)
+    for b in range(bases.size):
+        for k in range(1 + others):
+            _gather(psi if k == 0 else pulled[k - 1], bases[b], offsets, run, buffer[k])
+        for i in range(steps.shape[0]):
+            step = steps[last - i if back else i]
+            what, number = step[WHAT], step[NUMBER]
+            for k in range(others):
+                y = buffer[1 + k]
+                if what == DENSE:
+                    t = transitions[number, k]
+                    transition(x[0], x[1], y[0], y[1], count, step[A], step[B], step[C], t)
+                elif what == PRODUCT and step[FLAGS] & ANGLES:
+                    d = spun[number, k]
+                    diagonal(x[0], x[1], y[0], y[1], count, step[A], step[B], step[C], places[number], d)
+                elif what == WIDE and asked[number]:
+                    size = ops[number, SECOND] * ops[number, SECOND]
+                    g = wide[number, size : 2 * size]
+                    overlaps[number, k] += _overlap_wide(y, x, ops[number], low, width, local, g)
+            for k in range(1 + others):
+                _step(
+                    buffer[k],
+                    step,
+                    bits,
+                    lanes,
+                    matrices,
+                    factors,
+                    places,
+                    ops,
+                    low,
+                    width,
+                    local,
+                    wide,
+                    room,
+                )
+            if what != PRODUCT:
+                continue
+            for k in range(others):
+                y = buffer[1 + k]
+                for bit in range(GROUP_QUBITS):
+                    if step[FLAGS] >> bit & 1:
+                        d = turned[number, k, bit]
+                        differences(x[0], x[1], y[0], y[1], 4 * count, step[A + bit], d)
+        for k in range(1 + others):
+            _scatter(buffer[k], bases[b], offsets, run, psi if k == 0 else pulled[k - 1])

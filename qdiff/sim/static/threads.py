@@ -1,0 +1,30 @@
+"""Ranges of equal work, shared by threads: for compiled loops that let go of the interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from qdiff.sim.static.state_arrays import Reals
+
+THREADS_FROM = 1 << 14
+"""Up to so many amplitudes one thread is as fast as several."""
+
+
+def threads_for(psi: Reals, threads: int) -> int:
+    """How many of the threads that may be used are worth it for a state (2, D)."""
+    return threads if psi.shape[1] > THREADS_FROM else 1
+
+
+def over_ranges(some: Callable[[int, int], None], count: int, threads: int) -> None:
+    """Call some(first, last) on consecutive ranges that make up range(count), one for each thread."""
+    threads = max(1, min(threads, count))
+    if threads == 1:
+        some(0, count)
+        return
+    edges = [count * i // threads for i in range(threads + 1)]
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(some, edges[i], edges[i + 1]) for i in range(1, threads)]
+        some(edges[0], edges[1])
+        for other in others:
+            other.result()
