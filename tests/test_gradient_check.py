@@ -142,7 +142,9 @@ def test_an_engine_that_gives_no_answer_is_noted(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(
         "qdiff.sim.engines._make",
-        lambda name, program, memory: (Refusing if name == "branching" else ReferenceEngine)(program),
+        lambda name, program, memory, *options: (Refusing if name == "branching" else ReferenceEngine)(
+            program
+        ),
     )
     f = qd.expectation(qd.parse("qubit: q para: t Ry(t)[q]; if M[q] = 1 then X[q] fi; Ry(t)[q]"), "Z[q]")
     report = checked(f, [0.4])
@@ -153,7 +155,9 @@ def test_an_engine_that_gives_no_answer_is_noted(monkeypatch: pytest.MonkeyPatch
 
 
 def test_engines_that_would_work_too_long_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qdiff.sim.engines._make", lambda name, program, memory: ReferenceEngine(program))
+    monkeypatch.setattr(
+        "qdiff.sim.engines._make", lambda name, program, memory, *options: ReferenceEngine(program)
+    )
     f = qd.expectation(qd.parse("qubit: q para: t Ry(t)[q]; while M[q] = 1 do Ry(t)[q] od"), "1")
     [note] = checked(f, [1.0]).notes
     assert note.startswith("engine left out, branching: work unknown")

@@ -58,8 +58,8 @@ class GroupTables:
         moves: (products, LOCAL), where local states go; phases: (products, LOCAL), those of fixed gates.
         spins: (M', 2 + LOCAL) diagonal gates at angles among the permutations, those of product g from
             spin_starts[g] to spin_starts[g + 1]: the instance, the size of its matrix, and for each local
-            state at the beginning which entry of the diagonal is its phase, or -1. strengths: (M', LOCAL), the
-            entries of the generator.
+            state at the beginning which entry of the diagonal is its phase, or -1.
+        strengths: (M', LOCAL), the entries of the generator.
         wide_ops, low, width, local: where wide gates act; wide: (W,) their instances.
     """
 

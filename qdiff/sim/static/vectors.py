@@ -33,8 +33,8 @@ NUMBERS = 2 * LOCAL * LOCAL
 TURN_NUMBERS = 8 * GROUP_QUBITS + 2 * LOCAL
 """Of a product: three matrices, and a phase for each local state."""
 PHASES, BACK, ANGLES = 1 << GROUP_QUBITS, 2 << GROUP_QUBITS, 4 << GROUP_QUBITS
-"""What `turn` does besides the matrices on the qubits of bits 0, 1 and 2; ANGLES: some phases are those of gates
-with angles."""
+"""What `turn` does besides the matrices on the qubits of bits 0, 1 and 2; ANGLES: some phases are those of
+gates with angles."""
 ROWS = 4  # of a matrix at a time: so many chains of additions keep both arithmetic units busy
 TILE_ROWS, TILE_COLUMNS = 4, 2  # of a transition matrix at a time: its sums stay in registers
 
