@@ -23,7 +23,7 @@ from qdiff.sim.static.line import Line
 from qdiff.sim.static.threads import over_ranges
 
 MOST_QUBITS_OF_ONE = 9  # of one set of parameters, or a few
-MOST_QUBITS = 11  # of as many as fill lanes
+MOST_QUBITS = 10  # of as many as fill lanes
 FEW_ROWS = 8
 LANES = 8  # of a vector, as in `lane_vectors`
 WORTH_A_THREAD = 1 << 19  # components times operations times sets of parameters: about half a millisecond
