@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from qdiff.sim.machine.compiled import entry, inner
 from qdiff.sim.pure.plan import CONTROLS, COUNT, FIELDS, FIELDS_END, FIRST, OUTER, SECOND, STRIDE
-from qdiff.sim.static.vectors import (
+from qdiff.sim.static.group_vectors import (
     ANGLES,
     GROUP_QUBITS,
     act,

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from qdiff.sim.static.group_vectors import GROUP_QUBITS
 from qdiff.sim.static.schedule import Gate, Part, Waiting, groups
-from qdiff.sim.static.vectors import GROUP_QUBITS
 
 BLOCK_BITS = 14
 """Amplitudes of a block: ψ and one λ take half a mebibyte."""

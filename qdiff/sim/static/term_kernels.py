@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiff.sim.machine.compiled import entry, inner
-from qdiff.sim.static.vector_sums import add_products, add_signed
+from qdiff.sim.static.term_vectors import add_products, add_signed
 
 Reals = NDArray[Any]  # float64 or float32
 Floats = NDArray[np.float64]

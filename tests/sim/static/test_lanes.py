@@ -180,8 +180,8 @@ def test_when_lanes_serve() -> None:
 
     assert serves(line(9), 1)
     assert not serves(line(10), 7)
-    assert serves(line(11), 8)
-    assert not serves(line(12), 1000)
+    assert serves(line(10), 8)
+    assert not serves(line(11), 1000)
     assert serves(line(8, 1 << 15), 1)
     assert not serves(line(8, (1 << 15) + 1), 1000)
 

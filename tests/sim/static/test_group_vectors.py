@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from qdiff.sim.machine.compiled import entry
-from qdiff.sim.static.vectors import (
+from qdiff.sim.static.group_vectors import (
     BACK,
     LOCAL,
     PHASES,
