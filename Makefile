@@ -5,13 +5,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.setup-done
 
-.PHONY: help setup demo test test-long lint types layers wheel bench bench-shots bench-static bench-estimators curves shot-curves static-curves static-profile interval-coverage bounds coverage docs format clean
+.PHONY: help setup demo test test-long test-arrays lint types layers wheel bench bench-shots bench-static bench-estimators curves shot-curves static-curves static-profile interval-coverage bounds coverage docs format clean
 
 help:
 	@echo "make setup     create .venv and install qdiff with its development tools"
 	@echo "make demo      train amplitude amplification: a table and two pictures"
 	@echo "make test      run the tests"
 	@echo "make test-long   the tests with ten times as many random programs (about an hour)"
+	@echo "make test-arrays   install PyTorch and run the tests of array libraries with it"
 	@echo "make lint types layers   the checks that CI runs besides"
 	@echo "make wheel     build a wheel and import it from a fresh environment"
 	@echo "make bench     measure the table of benchmarks/README.md"
@@ -44,6 +45,10 @@ test: $(SETUP)
 
 test-long: $(SETUP)
 	OMP_NUM_THREADS=1 QDIFF_EXAMPLES=10 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+
+test-arrays: $(SETUP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'torch==2.13.0'
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/sim/arrays tests/benchmarks/test_arrays.py
 
 lint: $(SETUP)
 	$(BIN)/ruff check .

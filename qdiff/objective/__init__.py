@@ -19,6 +19,7 @@ from qdiff.objective.scalar import Objective
 from qdiff.objective.vector import VectorObjective
 from qdiff.sim.engines import Engines
 from qdiff.sim.exact import DEFAULT_MEMORY, ExactEngine
+from qdiff.sim.pure.memory import checked_memory
 
 __all__ = ["Objective", "VectorObjective", "expectation"]
 
@@ -95,10 +96,7 @@ def expectation(
     """
     if not isinstance(program, Program):
         raise QdiffError(f"Expected a Program (qd.parse, qd.load), got {type(program).__name__}.")
-    if isinstance(max_memory, bool) or not isinstance(max_memory, int) or max_memory <= 0:
-        raise QdiffError(
-            f"max_memory is a positive whole number of bytes, such as 4 << 30, not {max_memory!r}."
-        )
+    max_memory = checked_memory(max_memory)
     several = isinstance(observable, list | tuple)
     given = list(observable) if isinstance(observable, list | tuple) else [observable]
     if not given:

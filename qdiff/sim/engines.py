@@ -72,6 +72,12 @@ class Engines:
                 f"channels; this one has {random}. Leave dtype out: it is computed in complex128."
             )
 
+        if self.dtype != np.complex128 and self._wanted in (choice.HYBRID, choice.BRANCHING):
+            raise QdiffError(
+                f"The {self._wanted} engine computes in complex128. Leave dtype out, or take "
+                'engine="pure-state".'
+            )
+
     @cached_property
     def choice(self) -> Choice:
         """Which engine answers, and why.

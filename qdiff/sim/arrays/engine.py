@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from qdiff.errors import EvaluationError, QdiffError, ResourceError
+from qdiff.errors import EvaluationError, ResourceError
 from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Program
 from qdiff.sim.analysis import Analysis
@@ -35,13 +35,13 @@ from qdiff.sim.exact import (
 )
 from qdiff.sim.flow import Flow
 from qdiff.sim.pure.bounds import loop_visits
+from qdiff.sim.pure.memory import checked_memory
 from qdiff.sim.pure.numbers import Numbers
 from qdiff.sim.pure.operators import Masks, named
 from qdiff.sim.pure.paths import Walker
 from qdiff.sim.pure.preparation import Preparation
 from qdiff.sim.randomness import what_is_random
 from qdiff.sim.readings import Rows
-from qdiff.sim.seeds import integer
 from qdiff.sim.sizes import size_text
 
 WINDOW = 4
@@ -84,11 +84,8 @@ class ArrayEngine:
                 f"has {random}. For its shots choose backend=qd.ArrayBackend(…), for exact values another "
                 "engine."
             )
-        memory = integer(max_memory)
-        if memory is None or memory < 1:
-            raise QdiffError(f"max_memory, in bytes, must be a positive integer, got {max_memory!r}.")
         self.program = program
-        self.max_memory = memory
+        self.max_memory = checked_memory(max_memory)
         self.library = open_library(library, device, dtype)
         self.name = f"array ({self.library.name} on {self.library.device}, {self.library.dtype})"
         self.preparation: Preparation[Course] = Preparation(program)

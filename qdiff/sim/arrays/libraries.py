@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from qdiff.errors import QdiffError, did_you_mean, listed, shown
-from qdiff.sim.arrays.primitives import AMPLITUDE_BYTES, ArrayLibrary
+from qdiff.sim.arrays.primitives import ArrayLibrary
 from qdiff.sim.arrays.standard import StandardLibrary
+from qdiff.sim.pure.memory import checked_dtype
 
 DEFAULT_LIBRARY = "numpy"
 DEFAULT_DTYPE = "complex128"
@@ -31,12 +32,11 @@ def open_library(
     Raises:
         QdiffError: an unknown name, device or dtype; a library that is not installed.
     """
-    if name not in _OPENERS:
+    if not isinstance(name, str) or name not in _OPENERS:
         known = listed(_OPENERS)
         hint = did_you_mean(str(name), _OPENERS)
         raise QdiffError(f"There is no array library {shown(name)}. Known: {known}. {hint}".rstrip())
-    if dtype not in AMPLITUDE_BYTES:
-        raise QdiffError(f"dtype= is 'complex128' or 'complex64', got {shown(dtype)}.")
+    dtype = checked_dtype(dtype).name
     if device is None:
         device = "cuda" if name == "cupy" else "cpu"
     if not isinstance(device, str):

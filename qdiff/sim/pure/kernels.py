@@ -1,4 +1,4 @@
-"""Compiled loops over amplitudes: the only file that imports Numba, itself imported only when an engine runs.
+"""Compiled loops over amplitudes, gate by gate: for branches, second derivatives, and arrays in memory.
 
 A state is float64 (2, D), real and imaginary parts apart, so that every loop runs over contiguous
 numbers of one kind. A *plan* is a table of gates (`plan.Plan`): one call runs all of them for all

@@ -8,6 +8,7 @@ import numpy as np
 
 from qdiff.errors import QdiffError, ResourceError
 from qdiff.sim.exact import OR_FROM_SHOTS
+from qdiff.sim.seeds import integer
 from qdiff.sim.sizes import size_text
 
 
@@ -24,6 +25,20 @@ def checked_dtype(dtype: object) -> np.dtype[Any]:
     if dtype is None or found not in (np.complex128, np.complex64):
         raise QdiffError(f"dtype is that of amplitudes, complex128 or complex64, not {dtype!r}.")
     return found
+
+
+def checked_memory(max_memory: object) -> int:
+    """Return a limit in bytes.
+
+    Raises:
+        QdiffError: no positive whole number.
+    """
+    number = integer(max_memory)
+    if number is None or number < 1:
+        raise QdiffError(
+            f"max_memory is a positive whole number of bytes, such as 4 << 30, not {max_memory!r}."
+        )
+    return number
 
 
 def state_bytes(qubits: int, dtype: Any = np.complex128) -> int:

@@ -2,9 +2,13 @@
 
     ψ = U_M … U_1 |0…0>,   f = <ψ|O|ψ>,   ∂f/∂a_m = Im <λ_m|G_m|ψ_m>,   λ = Oψ at the end,
 
-for gates exp(-i a G/2): forward once, then ψ and λ back through the inverse gates, and all derivatives
-are found on the way with two states. The second derivative along a direction carries ψ̇ and λ̇ as well.
-Several sets of parameters run through one call of a compiled kernel.
+for gates exp(-i a G/2): forward once, then ψ and λ back through the inverse gates, and all derivatives are
+found on the way with two states. One of three mechanisms does it:
+
+    lanes        small registers in complex128 (`lanes.serves`): sets of parameters side by side
+    groups       all others (`large`): gates three qubits at a time, blocks of amplitudes, threads
+    gate by gate second derivatives along directions (`line.second_order`), which carry ψ̇ and λ̇ as well
+
 Source: Jones and Gacon, "Efficient calculation of gradients in classical simulations of variational
 quantum algorithms" (2020).
 """
@@ -19,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from qdiff.errors import EvaluationError
+from qdiff.lang.matrix_observable import MatrixObservable
 from qdiff.lang.observable import Observable
 from qdiff.lang.parameter_table import ParameterTable
 from qdiff.lang.tree import Program
@@ -28,7 +33,7 @@ from qdiff.sim.exact import DEFAULT_MEMORY, Curvature, Floats, Mixture, Paramete
 from qdiff.sim.flow import Flow
 from qdiff.sim.function_sizes import rounding
 from qdiff.sim.pure.bounds import WHOLE, Errors, Followed, gradient_bounds, loop_visits, value_bound
-from qdiff.sim.pure.memory import checked_dtype, require, state_bytes
+from qdiff.sim.pure.memory import checked_dtype, checked_memory, require, state_bytes
 from qdiff.sim.pure.numbers import Numbers
 from qdiff.sim.pure.operators import Masks, named
 from qdiff.sim.pure.paths import Walker
@@ -38,8 +43,10 @@ from qdiff.sim.readings import Rows
 from qdiff.sim.rounding import UNIT
 from qdiff.sim.static.angles import refuse
 from qdiff.sim.static.lanes import Lanes, serves
+from qdiff.sim.static.layout import BLOCK_BITS
 from qdiff.sim.static.line import Line, second_order
 from qdiff.sim.static.operators import Operator, operator_of
+from qdiff.sim.static.threads import shared_from
 
 if TYPE_CHECKING:
     from qdiff.sim.static.large import Large
@@ -48,6 +55,10 @@ GROUP_ERROR = 2 * (8 + 2) * math.sqrt(8)
 """Of a matrix on three qubits that is applied, in units of rounding; see `pure.kernels`."""
 COLLECTED_ERROR = 600.0
 """Of a derivative found from a transition matrix, in units of rounding: sums of 64 products."""
+
+
+STATES_OF_STATE = 3
+"""In complex128: what is returned, and beside it the parts that were computed, and a block."""
 
 
 class PureStateEngine:
@@ -82,7 +93,7 @@ class PureStateEngine:
                 f"this one has {random}. The hybrid engine runs all programs."
             )
         self.program = program
-        self.max_memory = max_memory
+        self.max_memory = checked_memory(max_memory)
         self.dtype = checked_dtype(dtype)
         self.threads = checked_threads(threads)
         self.preparation: Preparation[Line] = Preparation(program)
@@ -105,13 +116,13 @@ class PureStateEngine:
         return result
 
     def _values(self, line: Line, parameters: Floats, observables: Sequence[Observable]) -> Floats:
-        if self._by_lanes(line, len(parameters)):
+        if self._by_lanes(line, len(parameters), observables):
             lanes = self._lanes(line)
             question = lanes.question(observables, None)
             if together := lanes.lanes(question, len(parameters), self.max_memory):
                 return lanes.run(question, parameters, together, self.threads)[0]
-        self._require(1, line)
-        return self._large(line).values(parameters, observables, self.threads)
+        _, threads = self._shared_out(line, len(parameters), 0)
+        return self._large(line).values(parameters, observables, threads)
 
     def gradients(
         self, rows: Sequence[Parameters], observables: Sequence[Observable], wrt: Sequence[str]
@@ -129,13 +140,13 @@ class PureStateEngine:
     def _gradients(
         self, line: Line, parameters: Floats, observables: Sequence[Observable], wrt: Sequence[str]
     ) -> tuple[Floats, Floats]:
-        if self._by_lanes(line, len(parameters)):
+        if self._by_lanes(line, len(parameters), observables):
             lanes = self._lanes(line)
             question = lanes.question(observables, wrt)
             if together := lanes.lanes(question, len(parameters), self.max_memory):
                 return lanes.run(question, parameters, together, self.threads)
-        width = self._width(len(observables), 1, 1, line)
-        return self._large(line).gradients(parameters, observables, wrt, width, self.threads)
+        together, threads = self._shared_out(line, len(parameters), len(observables))
+        return self._large(line).gradients(parameters, observables, wrt, together, threads)
 
     def tangents(
         self,
@@ -182,7 +193,7 @@ class PureStateEngine:
         self._numbers(line, [parameters], ())
         if not line.ended:
             return {}
-        self._require(2, line)
+        self._require(STATES_OF_STATE, line)
         table = ParameterTable.of(self.program.parameters, [parameters])
         psi = self._large(line).state(table.values, self.threads)
         return {line.path.store[: self.flow.own]: Mixture(vectors=psi[None])}
@@ -256,9 +267,11 @@ class PureStateEngine:
             else:  # what has no value before the program aborts is an error still
                 self._numbers(line, [table[p] for p in members], wrt)
 
-    def _by_lanes(self, line: Line, rows: int) -> bool:
+    def _by_lanes(self, line: Line, rows: int, observables: Sequence[Observable] = ()) -> bool:
         """Whether sets of parameters run side by side; else one after the other, in groups of gates."""
-        return self.dtype == np.complex128 and serves(line, rows)
+        if self.dtype != np.complex128 or not serves(line, rows):
+            return False
+        return all(not isinstance(o, MatrixObservable) or o.can_expand for o in observables)
 
     def _lanes(self, line: Line) -> Lanes:
         if line.lanes is None:
@@ -321,15 +334,46 @@ class PureStateEngine:
 
     # --- memory ---
 
-    def _require(self, states: int, line: Line) -> None:
-        require(states, line.bytes, self._bits, self.max_memory, "pure-state", "use fewer qubits", self.dtype)
+    def _require(self, states: int, line: Line, *, others: int = 0, dtype: object = np.complex128) -> None:
+        others += line.bytes
+        advice = "use fewer qubits"
+        require(states, others, self._bits, self.max_memory, "pure-state", advice, np.dtype(dtype))  # type: ignore[call-overload]
 
     def _width(self, wanted: int, each: int, besides: int, line: Line) -> int:
-        """How many of `wanted` things of so many states each fit besides others; at least one must."""
+        """How many of `wanted` things of so many complex128 states each fit besides others, at least one."""
         self._require(besides + each, line)
         free = self.max_memory - line.bytes
-        fitting = (free // state_bytes(self._bits, self.dtype) - besides) // each
+        fitting = (free // state_bytes(self._bits) - besides) // each
         return max(1, min(wanted, fitting))
+
+    def _shared_out(self, line: Line, rows: int, observables: int) -> tuple[int, int]:
+        """How many observables go back together, and on how many threads, with states and blocks that fit.
+
+        A large state is one for all threads; small ones, and blocks of any, each thread has its own.
+
+        Args:
+            observables: 0 where only values are asked for.
+
+        Raises:
+            ResourceError: those of one observable on one thread do not fit.
+        """
+        state = state_bytes(self._bits, self.dtype)
+        block = state_bytes(min(self._bits, BLOCK_BITS), self.dtype)
+        apart = not shared_from(1 << self._bits)
+        least = 1 + min(1, observables)
+        self._require(least, line, others=least * block, dtype=self.dtype)
+        free = self.max_memory - line.bytes
+
+        def needed(threads: int, together: int) -> int:
+            return (1 + together) * ((threads if apart else 1) * state + threads * block)
+
+        threads = min(self.threads, rows) if apart else self.threads
+        while threads > 1 and needed(threads, min(1, observables)) > free:
+            threads -= 1
+        together = observables
+        while together > 1 and needed(threads, together) > free:
+            together = max(1, (free // ((threads if apart else 1) * state + threads * block)) - 1)
+        return max(1, together), threads
 
     @property
     def _bits(self) -> int:

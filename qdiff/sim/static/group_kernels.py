@@ -191,8 +191,8 @@ def sweep(
             by rows, and behind each its generator. room: for the local states of one of them. asked: (W,)
             whether the derivative is.
         transitions: (G, K, NUMBERS), T of a DENSE step as it is behind it. turned: (G', K, 3, 3), of every
-            bit of a PRODUCT z and u as they are before it (`vectors.differences`). spun: (G', K, LOCAL), of
-            one with phases at angles d before its permutation (`vectors.diagonal`). overlaps: (W, K),
+            bit of a PRODUCT z and u as they are before it (`group_vectors.differences`).
+        spun: (G', K, LOCAL), of one with phases at angles d (`group_vectors.diagonal`). overlaps: (W, K),
             Im <λ|G|ψ>. All are added to.
     """
     x, others, last = buffer[0], pulled.shape[0], steps.shape[0] - 1

@@ -127,7 +127,7 @@ class Groups:
         back = forth.copy()
         for w, (i, size) in enumerate(zip(self.tables.wide, self.sizes, strict=True)):
             gate, matrix = self.gates[self.line.instances.instances[i][0]], coefficients[i, :size]
-            rows = int(np.sqrt(size))
+            rows = math.isqrt(size)
             forth[w, :size], back[w, :size] = matrix, matrix.reshape(rows, rows).conj().T.ravel()
             if gate.expression >= 0:
                 generator = effective_generator(gate.record, float(angles[i]))

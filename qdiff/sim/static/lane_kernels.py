@@ -5,8 +5,8 @@ k W + w, real parts before imaginary ones. One call takes parameters to values a
 and cosines, forward, observables, backward, chain rule. No sum runs across lanes and nothing is reordered,
 so a set of parameters gives the same bits wherever it stands, alone or in a batch.
 
-Tables (see `lanes`): `table` holds whole numbers of a line, from `HEAD` on as its header says; `asked` those
-of observables and of the parameters to differentiate by. Rows are turns that depend on parameters,
+Tables (see `lane_tables`): `table` holds whole numbers of a line, from `HEAD` on as its header says; `asked`
+those of observables and of the parameters to differentiate by. Rows are turns that depend on parameters,
 
     φ_r = b_r + Σ_j A_rj θ_j,      df/dθ_j = 2 Σ_r A_rj Σ_planes (λ_v ψ_u - λ_u ψ_v).
 

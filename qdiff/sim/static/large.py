@@ -20,7 +20,7 @@ from qdiff.sim.static.coefficients import Coefficients
 from qdiff.sim.static.groups import Groups
 from qdiff.sim.static.line import Line
 from qdiff.sim.static.operators import Operator
-from qdiff.sim.static.threads import THREADS_FROM, over_ranges
+from qdiff.sim.static.threads import over_ranges, shared_from
 
 _Names: TypeAlias = tuple[str, ...]
 
@@ -48,11 +48,6 @@ class Large:
         self._coefficients = Coefficients(line.instances)
         self._angles: dict[_Names, Angles] = {}
         self._operators: dict[tuple[int, ...], tuple[list[Operator], tuple[Observable, ...]]] = {}
-
-    @property
-    def state_bytes(self) -> int:
-        """Bytes of one state."""
-        return int(2 * self.groups.dtype.itemsize << self.groups.bits)
 
     def values(self, parameters: Floats, observables: Sequence[Observable], threads: int) -> Floats:
         """Return the expectations, (P, k), at parameters (P, number of them).
@@ -107,8 +102,11 @@ class Large:
         bits, places = self.groups.bits, self.groups.places
         axes = [bits - 1 - places[q] for q in reversed(range(self.line.qubits))]
         idle = [axis for axis in range(bits) if axis not in axes]
-        whole = (psi[0] + 1j * psi[1]).reshape((2,) * bits).transpose(*idle, *axes)
-        return np.ascontiguousarray(whole.reshape(-1, 1 << self.line.qubits)[0], dtype=np.complex128)
+        result = np.empty(1 << self.line.qubits, dtype=np.complex128)
+        for into, part in zip((result.real, result.imag), psi, strict=True):
+            moved = part.reshape((2,) * bits).transpose(*idle, *axes)
+            into.reshape((2,) * self.line.qubits)[...] = moved[(0,) * len(idle)]
+        return result
 
     def angles(self, wrt: Sequence[str]) -> Angles:
         """The angles of the line, with derivatives by some parameters."""
@@ -131,10 +129,9 @@ class Large:
 
     def _over_rows(self, rows: int, threads: int, one: Callable[[int, int], None]) -> None:
         """Call one(row, threads inside of it) for all rows."""
-        if 1 << self.groups.bits > THREADS_FROM or rows == 1:
-            inside = threads if 1 << self.groups.bits > THREADS_FROM else 1
+        if shared_from(1 << self.groups.bits):
             for p in range(rows):
-                one(p, inside)
+                one(p, threads)
             return
 
         def some(first: int, last: int) -> None:

@@ -11,9 +11,14 @@ THREADS_FROM = 1 << 14
 """Up to so many amplitudes one thread is as fast as several."""
 
 
+def shared_from(amplitudes: int) -> bool:
+    """Whether threads share a state of so many amplitudes; below, each has states of its own."""
+    return amplitudes > THREADS_FROM
+
+
 def threads_for(psi: Reals, threads: int) -> int:
     """How many of the threads that may be used are worth it for a state (2, D)."""
-    return threads if psi.shape[1] > THREADS_FROM else 1
+    return threads if shared_from(psi.shape[1]) else 1
 
 
 def over_ranges(some: Callable[[int, int], None], count: int, threads: int) -> None:

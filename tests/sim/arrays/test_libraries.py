@@ -31,7 +31,7 @@ def test_names_devices_and_dtypes_that_there_are() -> None:
             "Did you mean `torch`?",
         ),
         ((7,), "There is no array library 7. Known: numpy, numba, torch, jax, cupy."),
-        (("numpy", "cpu", "float64"), "dtype= is 'complex128' or 'complex64', got 'float64'."),
+        (("numpy", "cpu", "float64"), "dtype is that of amplitudes, complex128 or complex64, not 'float64'."),
         (("numpy", 0), "device= is a name, as 'cpu', 'cuda' or 'cuda:1', got 0."),
         (
             ("numpy", "cuda"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,14 +11,17 @@ from amounts import examples
 from helpers import assert_close
 from hypothesis import HealthCheck, assume, given, settings
 from sim.pure.checks import CASES, check_curvature, check_engine, prepared
+from sim.static.circuits import circuit, observables
 from strategies import cases
 
-from qdiff.errors import EvaluationError, ResourceError
+from qdiff.errors import EvaluationError, QdiffError, ResourceError
 from qdiff.lang.observable import Observable
 from qdiff.lang.parameters import resolve
 from qdiff.lang.text.observable_text import parse_observable
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
+from qdiff.sim.engines import Engines
+from qdiff.sim.pure.memory import state_bytes
 from qdiff.sim.randomness import what_is_random
 from qdiff.sim.static.engine import PureStateEngine
 
@@ -240,3 +244,102 @@ def test_a_register_too_large_is_refused_before_anything_is_allocated(qubits: in
     assert f"The pure-state engine needs {size} for 1 pure state on {qubits} qubits" in str(caught.value)
     assert "Raise it (qd.expectation(…, max_memory=bytes)), use fewer qubits" in str(caught.value)
     assert "f.estimate(params, shots=…), --shots on the command line" in str(caught.value)
+
+
+# --- Precision, threads, memory -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("qubits", "seed"), [(3, 0), (6, 1), (8, 2), (11, 3)])
+def test_single_precision_is_within_its_bounds(qubits: int, seed: int) -> None:
+    program, rng = circuit(qubits, seed), np.random.default_rng(seed)
+    row = {name: float(rng.uniform(-3, 3)) for name in program.parameters}
+    single, double = PureStateEngine(program, dtype="complex64"), PureStateEngine(program)
+    for text in observables(qubits):
+        one = [parse_observable(text)]
+        value, slopes = single.gradients([row], one, program.trainable)
+        exact, exact_slopes = double.gradients([row], one, program.trainable)
+        bounds = single.analyze(row, one[0], program.trainable)
+        assert 0 < abs(value[0, 0] - exact[0, 0]) <= bounds.error_bound < 1
+        for name, mine, true in zip(program.trainable, slopes[0, 0], exact_slopes[0, 0], strict=True):
+            assert abs(mine - true) <= bounds.grad_error_bound[name] < 1
+        assert abs(value - exact).max() < 1e-5
+        assert abs(slopes - exact_slopes).max() < 1e-4
+        assert bounds.memory < double.analyze(row, one[0], program.trainable).memory
+        # Second derivatives are computed in double precision.
+        along = np.ones((1, len(program.trainable)))
+        curved = [engine.curvature(row, one, program.trainable, along) for engine in (single, double)]
+        assert np.array_equal(curved[0].products, curved[1].products)
+
+
+@pytest.mark.parametrize("dtype", ["float64", None, 7, "complex256x"])
+def test_what_is_no_type_of_amplitudes(dtype: object) -> None:
+    with pytest.raises(QdiffError) as caught:
+        PureStateEngine(parse("qubit: q H[q]"), dtype=dtype)
+    assert str(caught.value) == f"dtype is that of amplitudes, complex128 or complex64, not {dtype!r}."
+
+
+def test_options_that_do_not_fit_together() -> None:
+    program, loop = parse("qubit: q H[q]"), parse("qubit: q while M[q] = 1 do H[q] od")
+    for call, message in (
+        (
+            lambda: Engines(program, wanted=PureStateEngine(program), threads=1),
+            "dtype= and threads= are options of an engine that qdiff makes: give them to the engine that is "
+            "handed in as engine=.",
+        ),
+        (
+            lambda: Engines(loop, dtype="complex64"),
+            "dtype='complex64' is for programs that never measure, reset or flip, without channels; this one "
+            "has a measurement (line 1). Leave dtype out: it is computed in complex128.",
+        ),
+        (
+            lambda: Engines(program, wanted="hybrid", dtype="complex64"),
+            'The hybrid engine computes in complex128. Leave dtype out, or take engine="pure-state".',
+        ),
+        (
+            lambda: PureStateEngine(program, "much"),  # type: ignore[arg-type]
+            "max_memory is a positive whole number of bytes, such as 4 << 30, not 'much'.",
+        ),
+    ):
+        with pytest.raises(QdiffError) as caught:
+            call()
+        assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("threads", [0, 1.5, 10**6])
+def test_threads_out_of_range(threads: object) -> None:
+    with pytest.raises(QdiffError, match=r"The number of threads is an integer from 1 to the \d+ cores here"):
+        PureStateEngine(parse("qubit: q H[q]"), threads=threads)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("rows", "many", "dtype"), [(1, 1, "complex128"), (6, 1, "complex64"), (1, 9, "complex128")]
+)
+def test_what_is_allocated_stays_within_the_limit(rows: int, many: int, dtype: str) -> None:
+    program = circuit(13, 1)
+    limit = 400_000 + 5 * state_bytes(13, np.dtype(dtype))
+    engine, rng = PureStateEngine(program, limit, dtype=dtype), np.random.default_rng(1)
+    table = [{name: float(rng.uniform(-3, 3)) for name in program.parameters} for _ in range(rows)]
+    asked = [parse_observable(f"Z[q{i}]*X[q{i + 1}]") for i in range(many)]
+    exact = PureStateEngine(program).gradients(table, asked, ("t",))
+    engine.gradients(table, asked, ("t",))
+    tracemalloc.start()
+    found = engine.gradients(table, asked, ("t",))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < limit
+    for mine, true in zip(found, exact, strict=True):
+        np.testing.assert_allclose(mine, true, atol=1e-4 if dtype == "complex64" else 1e-10)
+
+
+def test_a_state_is_returned_within_its_limit() -> None:
+    program = circuit(14, 2, gates=20)
+    row = dict.fromkeys(program.parameters, 0.4)
+    engine = PureStateEngine(program, 400_000 + 3 * state_bytes(14))
+    engine.state(row)
+    tracemalloc.start()
+    engine.state(row)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < engine.max_memory
+    with pytest.raises(ResourceError, match="for 3 pure states on 14 qubits"):
+        PureStateEngine(program, 2 * state_bytes(14)).state(row)
