@@ -153,9 +153,14 @@ class MatrixObservable(Observable):
         for flip, here in zip(flips.tolist(), by_flip, strict=False):  # nothing flips: one empty part
             diagonal = np.zeros(size, dtype=entries.dtype)
             diagonal[columns[here]] = entries[here]
+            # Sums of the largest numbers would overflow: entries are brought below 1, in two steps.
+            exponent = int(np.frexp(np.abs(diagonal).max(initial=0.0))[1])
+            scales = 2.0 ** (exponent // 2), 2.0 ** (exponent - exponent // 2)
+            diagonal = diagonal / scales[0] / scales[1]
             noise = 2 * len(self.register) * _UNIT * float(np.abs(diagonal).mean())
             found = _transformed(diagonal) / size
             signs = np.flatnonzero(np.abs(found) > noise)
+            found = found * scales[0] * scales[1]
             total += len(signs)
             if total > LARGEST_TERMS:
                 return None
@@ -193,7 +198,7 @@ class MatrixObservable(Observable):
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.register, self.matrix.nnz, complex(self.matrix.data.sum())))
+        return hash((self.register, self.matrix.nnz, self.matrix.data[:8].tobytes()))
 
     def __str__(self) -> str:
         shown = ", ".join(self.register[:_MOST_SHOWN]) + (", …" if len(self.register) > _MOST_SHOWN else "")

@@ -307,3 +307,11 @@ def test_what_is_no_matrix(given: Any, what: str) -> None:
     assert str(error.value) == (
         f"A matrix of an observable is a scipy.sparse matrix or a NumPy array with two axes, not {what}."
     )
+
+
+@pytest.mark.parametrize("size", [2e307, 1.7e308, 1e-308])
+def test_the_largest_and_smallest_numbers_have_pauli_terms(size: float) -> None:
+    program = qd.parse("qubit: q[4] para: t Ry(t)[q[0]]")
+    found = qd.expectation(program, np.diag([size, -size] * 8)).observable
+    assert isinstance(found, MatrixObservable)
+    assert found.expanded.coefficients({}) == {(("q[0]", "Z"),): pytest.approx(size)}

@@ -52,11 +52,14 @@ class Preparation(Generic[W]):
 
     def way(self, key: Hashable, find: Callable[[], W]) -> W:
         """Return what is known under a key, found now if it is not; the oldest one goes."""
-        if key not in self._ways:
-            gone = keep(self._ways, key, find())
+        found = self._ways.get(key)
+        if found is None:
+            found = find()
+            gone = keep(self._ways, key, found)
             if gone is not None:
-                self._expressions = {k: e for k, e in self._expressions.items() if e.rows is not gone.rows}
-        return self._ways[key]
+                known = list(self._expressions.items())  # at once, whatever other threads do
+                self._expressions = {k: e for k, e in known if e.rows is not gone.rows}
+        return found
 
     def numbers(
         self, way: W, rows: Sequence[Parameters], wrt: Sequence[str], second: bool = False

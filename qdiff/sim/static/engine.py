@@ -120,7 +120,7 @@ class PureStateEngine:
             lanes = self._lanes(line)
             question = lanes.question(observables, None)
             if together := lanes.lanes(question, len(parameters), self.max_memory):
-                return lanes.run(question, parameters, together, self.threads)[0]
+                return lanes.run(question, parameters, together, self.threads, self.max_memory)[0]
         _, threads = self._shared_out(line, len(parameters), 0)
         return self._large(line).values(parameters, observables, threads)
 
@@ -144,7 +144,7 @@ class PureStateEngine:
             lanes = self._lanes(line)
             question = lanes.question(observables, wrt)
             if together := lanes.lanes(question, len(parameters), self.max_memory):
-                return lanes.run(question, parameters, together, self.threads)
+                return lanes.run(question, parameters, together, self.threads, self.max_memory)
         together, threads = self._shared_out(line, len(parameters), len(observables))
         return self._large(line).gradients(parameters, observables, wrt, together, threads)
 

@@ -11,7 +11,7 @@ of a group are real or imaginary, apart: an even or an odd number of Y.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -71,6 +71,12 @@ class GroupedTerms:
         bits = np.stack((masks.flips, masks.signs, masks.kept, masks.ones))
         flips, signs, kept, ones = _moved(bits, places)
         return GroupedTerms(Masks(flips, signs, kept, ones, masks.coefficients), self.qubits)
+
+    def divided(self, exponent: int) -> GroupedTerms:
+        """Return O / 2^exponent."""
+        c = self.masks.coefficients
+        divided = np.ldexp(c.real, -exponent) + 1j * np.ldexp(c.imag, -exponent)
+        return GroupedTerms(replace(self.masks, coefficients=divided), self.qubits)
 
     @property
     def absolute(self) -> float:

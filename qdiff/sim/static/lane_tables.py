@@ -68,12 +68,14 @@ class Tables:
         line = self.angles.line
         number = {instance: n for n, instance in enumerate(line.instances.instances)}
         frame = Frame.still(self.components)
-        known: dict[tuple[int, bytes], tuple[list[tuple[Operation, int, int]], Frame]] = {}
+        known: dict[tuple[object, ...], tuple[list[tuple[Operation, int, int]], Frame]] = {}
         result: list[tuple[int, ...]] = []
         for gate, row in line.path.gates:
-            key = gate, frame.key
+            small = gates[gate]
+            alike = id(small.record), small.expression < 0, small.targets, small.controls, small.angle
+            key = *alike, frame.key
             if key not in known:
-                operations, after = lowered(gates[gate], frame)
+                operations, after = lowered(small, frame)
                 known[key] = [(operation, *self._place(operation)) for operation in operations], after
             found, frame = known[key]
             result += [self._row(*each, number[gate, row]) for each in found]

@@ -13,8 +13,8 @@ import numpy as np
 
 from qdiff.errors import EvaluationError
 from qdiff.lang.observable import Observable
-from qdiff.sim.exact import Floats
-from qdiff.sim.kept import keep
+from qdiff.sim.exact import DEFAULT_MEMORY, Floats
+from qdiff.sim.kept import MANY, keep
 from qdiff.sim.pure.numbers import Expressions
 from qdiff.sim.pure.operators import Masks
 from qdiff.sim.static.angles import Angles
@@ -28,6 +28,7 @@ FEW_ROWS = 8
 LANES = 8  # of a vector, as in `lane_vectors`
 WORTH_A_THREAD = 1 << 19  # components times operations times sets of parameters: about half a millisecond
 MOST_PLANES = 1 << 23  # of all gates: their tables take 8 bytes for each
+BYTES_OF_GIVEN = 40  # for each number of a matrix that is found outside of the kernel, and what it is made of
 ROWS_AT_ONCE = 1 << 12  # where something besides the results is kept for each
 
 _Key: TypeAlias = tuple[tuple[int, ...], tuple[str, ...] | None]
@@ -67,21 +68,24 @@ class Lanes:
             angles = Angles(self.line, self.expressions(wrt)) if wrt else self.tables.angles
             question = self.tables.question(angles, self.masks(observables), wrt is not None)
             known = question, tuple(observables)  # kept alive, so that nothing else gets their ids
-            keep(self._questions, key, known)
+            keep(self._questions, key, known, MANY)
         return known[0]
 
     def lanes(self, question: Question, rows: int, free: int) -> int:
-        """How many lanes run together where so many bytes are free; 0 where not even one can."""
-        fitting = (free - self.tables.bytes) // (8 * question.per_lane)
+        """How many lanes run together where so many bytes are free; 0 where not even one can.
+
+        A lane takes its part of the space of a kernel, and the matrices that are found outside of it.
+        """
+        fitting = (free - self.tables.bytes) // (8 * question.per_lane + BYTES_OF_GIVEN * self.tables.given)
         return LANES if rows > 1 and fitting >= LANES else min(1, max(0, fitting))
 
     def run(
-        self, question: Question, parameters: Floats, lanes: int, threads: int = 1
+        self, question: Question, parameters: Floats, lanes: int, threads: int = 1, free: int = DEFAULT_MEMORY
     ) -> tuple[Floats, Floats]:
         """Return values, (P, k), and derivatives, (P, k, d), at parameters (P, number of them).
 
         Args:
-            lanes: how many run together, see `lanes`.
+            lanes: how many run together, see `lanes`. free: bytes that they and their matrices may take.
 
         Raises:
             EvaluationError: an angle has no value, or a derivative that is asked for.
@@ -89,10 +93,13 @@ class Lanes:
         from qdiff.sim.static.lane_kernels import run
 
         tables, angles, count = self.tables, question.angles, len(parameters)
-        if count > ROWS_AT_ONCE and (tables.given or angles.others):
+        at_once = ROWS_AT_ONCE
+        if tables.given:
+            at_once = min(at_once, max(lanes, (free - tables.bytes) // (2 * BYTES_OF_GIVEN * tables.given)))
+        if count > at_once and (tables.given or angles.others):
             parts = [
-                self.run(question, parameters[start : start + ROWS_AT_ONCE], lanes, threads)
-                for start in range(0, count, ROWS_AT_ONCE)
+                self.run(question, parameters[start : start + at_once], lanes, threads, free)
+                for start in range(0, count, at_once)
             ]
             return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
         inputs, slopes = angles.inputs_at(parameters)

@@ -5,6 +5,7 @@ Where a state has more than 2^14 amplitudes threads share its blocks; below, the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from qdiff.lang.observable import Observable
 from qdiff.sim.exact import Floats
-from qdiff.sim.kept import keep
+from qdiff.sim.kept import MANY, keep
 from qdiff.sim.pure.numbers import Expressions
 from qdiff.sim.static.angles import Angles
 from qdiff.sim.static.coefficients import Coefficients
@@ -22,6 +23,8 @@ from qdiff.sim.static.line import Line
 from qdiff.sim.static.operators import Operator
 from qdiff.sim.static.threads import over_ranges, shared_from
 
+Exponents: TypeAlias = NDArray[np.int64]
+_Scaled: TypeAlias = tuple[list[Operator], Exponents]
 _Names: TypeAlias = tuple[str, ...]
 
 
@@ -47,7 +50,7 @@ class Large:
         self.groups = Groups(line, dtype)
         self._coefficients = Coefficients(line.instances)
         self._angles: dict[_Names, Angles] = {}
-        self._operators: dict[tuple[int, ...], tuple[list[Operator], tuple[Observable, ...]]] = {}
+        self._operators: dict[tuple[int, ...], tuple[_Scaled, tuple[Observable, ...]]] = {}
 
     def values(self, parameters: Floats, observables: Sequence[Observable], threads: int) -> Floats:
         """Return the expectations, (P, k), at parameters (P, number of them).
@@ -56,13 +59,13 @@ class Large:
             EvaluationError: an angle has no value.
         """
         angles, result = self.angles(()), np.empty((len(parameters), len(observables)))
-        at, operators = angles.at(parameters), self.operators(observables)
+        at, (operators, exponents) = angles.at(parameters), self.operators(observables)
 
         def one(p: int, inside: int) -> None:
             result[p] = self.groups.values(self._bound(at[p]), operators, inside)
 
         self._over_rows(len(parameters), threads, one)
-        return result
+        return np.ldexp(result, exponents)
 
     def gradients(
         self,
@@ -80,7 +83,7 @@ class Large:
         Raises:
             EvaluationError: an angle has no value, or a derivative that is asked for.
         """
-        angles, operators = self.angles(wrt), self.operators(observables)
+        angles, (operators, exponents) = self.angles(wrt), self.operators(observables)
         at, wanted = angles.at(parameters), angles.wanted
         values = np.empty((len(parameters), len(observables)))
         by_instance = np.empty((*values.shape, len(wanted)))
@@ -94,7 +97,8 @@ class Large:
                 )
 
         self._over_rows(len(parameters), threads, one)
-        return values, angles.pull_back(parameters, by_instance)
+        by_instance = np.ldexp(by_instance, exponents[:, None])
+        return np.ldexp(values, exponents), angles.pull_back(parameters, by_instance)
 
     def state(self, parameters: Floats, threads: int) -> NDArray[np.complex128]:
         """Return the final state at one set of parameters, (2ⁿ,), bit i for qubit i."""
@@ -111,18 +115,24 @@ class Large:
     def angles(self, wrt: Sequence[str]) -> Angles:
         """The angles of the line, with derivatives by some parameters."""
         names = tuple(wrt)
-        if names not in self._angles:
-            keep(self._angles, names, Angles(self.line, self.expressions(names)))
-        return self._angles[names]
+        found = self._angles.get(names)
+        if found is None:
+            found = Angles(self.line, self.expressions(names))
+            keep(self._angles, names, found, MANY)
+        return found
 
-    def operators(self, observables: Sequence[Observable]) -> list[Operator]:
-        """The observables on final states of `groups`."""
+    def operators(self, observables: Sequence[Observable]) -> tuple[list[Operator], Exponents]:
+        """The observables on final states of `groups`, each divided by 2^e so that Oψ is of the size of ψ."""
         key = tuple(map(id, observables))
-        if key not in self._operators:
-            made = [self.operator(o, self.groups.bits).moved(self.groups.places) for o in observables]
+        known = self._operators.get(key)
+        if known is None:
+            plain = [self.operator(o, self.groups.bits).moved(self.groups.places) for o in observables]
+            exponents = [_exponent(operator.absolute) for operator in plain]
+            scaled = [o.divided(e) for o, e in zip(plain, exponents, strict=True)]
             # Observables are kept with their operators, so that an id is one's own.
-            keep(self._operators, key, (made, tuple(observables)))
-        return self._operators[key][0]
+            known = (scaled, np.array(exponents, dtype=np.int64)), tuple(observables)
+            keep(self._operators, key, known, MANY)
+        return known[0]
 
     def _bound(self, angles: Floats) -> Any:
         return self.groups.bound(self._coefficients.at(angles), angles)
@@ -139,3 +149,8 @@ class Large:
                 one(p, 1)
 
         over_ranges(some, rows, threads)
+
+
+def _exponent(size: float) -> int:
+    """e with 2^(e - 1) <= size < 2^e; 0 where there is none."""
+    return math.frexp(size)[1] if math.isfinite(size) else 0

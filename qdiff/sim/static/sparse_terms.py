@@ -52,6 +52,16 @@ class SparseTerms:
         """Return the operator for states whose index bit places[i] is bit i of this one's."""
         return SparseTerms(self.matrix, tuple([places[place] for place in self.places]), self.qubits)
 
+    def divided(self, exponent: int) -> SparseTerms:
+        """Return M / 2^exponent."""
+        divided = self.matrix.copy()
+        data = divided.data
+        if np.iscomplexobj(data):
+            divided.data = np.ldexp(data.real, -exponent) + 1j * np.ldexp(data.imag, -exponent)
+        else:
+            divided.data = np.ldexp(data, -exponent)
+        return SparseTerms(divided, self.places, self.qubits)
+
     @property
     def absolute(self) -> float:
         """The largest sum of |entries| in a row, at least the norm of M."""

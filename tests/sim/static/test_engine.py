@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -343,3 +345,48 @@ def test_a_state_is_returned_within_its_limit() -> None:
     assert peak < engine.max_memory
     with pytest.raises(ResourceError, match="for 3 pure states on 14 qubits"):
         PureStateEngine(program, 2 * state_bytes(14)).state(row)
+
+
+@pytest.mark.parametrize("qubits", [4, 12])
+@pytest.mark.parametrize("size", [1e39, 4e38, 1e-46, 1e-300])
+def test_sizes_of_observables_that_float32_does_not_have(qubits: int, size: float) -> None:
+    program = parse(f"qubit: q[{qubits}] para: t Ry(t)[q[1]]")
+    engine, one = PureStateEngine(program, dtype="complex64"), [parse_observable(f"{size}*Z[q[1]]")]
+    values, slopes = engine.gradients([{"t": 0.3}], one, ("t",))
+    assert values[0, 0] == pytest.approx(size * math.cos(0.3), rel=1e-5)
+    assert slopes[0, 0, 0] == pytest.approx(-size * math.sin(0.3), rel=1e-5)
+
+
+def test_matrices_of_gates_with_a_drift_count_as_memory() -> None:
+    gate = "gate Drift(a)[p, q, r, s] = exp(-i (a * 0.4*X Z Y Z + 0.3*Y I I X - 0.5*Z X X I))"
+    body = "; ".join("Drift(t)[q[0], q[1], q[2], q[3]]" for _ in range(3))
+    program = parse(f"qubit: q[4] para: t {gate} {body}")
+    rows = [{"t": 0.01 * i} for i in range(300)]
+    one, limit = [parse_observable("Z[q[0]]")], 4 << 20
+    exact = PureStateEngine(program).gradients(rows, one, ("t",))
+    engine = PureStateEngine(program, limit)
+    engine.gradients(rows, one, ("t",))
+    tracemalloc.start()
+    found = engine.gradients(rows, one, ("t",))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < limit
+    for mine, true in zip(found, exact, strict=True):
+        np.testing.assert_array_equal(mine, true)
+
+
+def test_threads_of_the_caller_may_share_an_engine() -> None:
+    """More parameters, one at a time, than are kept: what one thread pushes out another still has at hand."""
+    program = parse("qubit: q, r para: w[300] " + "; ".join(f"Ry(w[{i}])[q]" for i in range(300)))
+    engine, one = PureStateEngine(program), [parse_observable("Z[q]")]
+    row = dict.fromkeys(program.parameters, 0.1)
+    exact = engine.gradients([row], one, program.trainable)[1][0, 0]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            names = [program.trainable[i % 300] for i in range(700)]
+            found = list(pool.map(lambda name: engine.gradients([row], one, (name,))[1][0, 0, 0], names))
+    finally:
+        sys.setswitchinterval(interval)
+    np.testing.assert_allclose(found, [exact[i % 300] for i in range(700)], atol=1e-12)

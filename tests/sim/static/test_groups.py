@@ -15,6 +15,7 @@ from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.sim.exact import Floats
 from qdiff.sim.pure.branching import BranchingEngine
+from qdiff.sim.pure.memory import state_bytes
 from qdiff.sim.static import layout
 from qdiff.sim.static.engine import PureStateEngine
 from qdiff.sim.static.groups import Groups
@@ -98,7 +99,7 @@ def test_blocks_smaller_than_the_state(seed: int, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qdiff.sim.static.large.THREADS_FROM", 1 << 8)
+    monkeypatch.setattr("qdiff.sim.static.threads.THREADS_FROM", 1 << 8)
     program, pair = circuit(10, 5, 60), sums(10, 2)
     row = parameters(np.random.default_rng(5), program)
     one = found(program, [row], pair, block_bits=7)
@@ -140,7 +141,7 @@ def test_two_states_are_enough() -> None:
     made.gradients(table, one, ("t",), 1, 1)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 2.5 * made.state_bytes
+    assert peak < 2.5 * state_bytes(17)
 
 
 def test_diagonal_gates_with_angles_are_phases_of_products() -> None:

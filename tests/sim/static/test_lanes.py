@@ -24,7 +24,7 @@ from qdiff.sim.exact import Floats
 from qdiff.sim.hybrid.engine import HybridEngine
 from qdiff.sim.static import lane_vectors
 from qdiff.sim.static.engine import PureStateEngine
-from qdiff.sim.static.lanes import LANES, Lanes, serves
+from qdiff.sim.static.lanes import BYTES_OF_GIVEN, LANES, Lanes, serves
 from qdiff.sim.static.line import Line
 
 TIGHT = 1e-10
@@ -190,7 +190,7 @@ def test_lanes_fit_in_memory_or_are_not_used() -> None:
     program = circuit(3, 2)
     lanes = lanes_of(program)
     question = lanes.question([parse_observable("Z[q0]")], program.trainable)
-    each = 8 * question.per_lane
+    each = 8 * question.per_lane + BYTES_OF_GIVEN * lanes.tables.given
     assert lanes.lanes(question, 1000, 1 << 30) == LANES
     assert lanes.lanes(question, 1, 1 << 30) == 1
     assert lanes.lanes(question, 1000, lanes.tables.bytes + each) == 1
