@@ -307,7 +307,7 @@ def test_rules_by_name() -> None:
 
 def test_a_rule_without_an_answer_is_noted() -> None:
     program = qd.parse("qubit: q[12] para: t Ry(t)[q[0]]; H[q[11]]")
-    f = qd.expectation(program, "Z[q[0]]", max_memory=1 << 18)
+    f = qd.expectation(program, "Z[q[0]]", max_memory=5 << 16)
     report = qd.check_grad(f, {"t": 0.6}, rules=["commutator"])
     assert any(
         note.startswith("rule commutator: no answer. No exact engine has room") for note in report.notes

@@ -22,7 +22,7 @@ from qdiff.errors import QdiffError
 FOLDER = Path(__file__).parents[1]
 SOURCES = (
     *("machine/*.py", "merged/*.py", "pure/plan.py"),
-    *("static/*kernels.py", "static/*matrices.py", "static/*vector*.py"),
+    *("static/*kernels.py", "static/*sizes.py", "static/*matrices.py", "static/*vector*.py"),
 )
 """What compiled functions of these folders are made of."""
 

@@ -42,8 +42,8 @@ from qdiff.sim.randomness import what_is_random
 from qdiff.sim.readings import Rows
 from qdiff.sim.rounding import UNIT
 from qdiff.sim.static.angles import refuse
+from qdiff.sim.static.group_sizes import BLOCK_BITS
 from qdiff.sim.static.lanes import Lanes, serves
-from qdiff.sim.static.layout import BLOCK_BITS
 from qdiff.sim.static.line import Line, second_order
 from qdiff.sim.static.operators import Operator, operator_of
 from qdiff.sim.static.threads import shared_from

@@ -20,16 +20,8 @@ from numpy.typing import NDArray
 
 from qdiff.sim.machine.compiled import entry, inner
 from qdiff.sim.pure.plan import CONTROLS, COUNT, FIELDS, FIELDS_END, FIRST, OUTER, SECOND, STRIDE
-from qdiff.sim.static.group_vectors import (
-    ANGLES,
-    GROUP_QUBITS,
-    act,
-    diagonal,
-    differences,
-    exchange,
-    transition,
-    turn,
-)
+from qdiff.sim.static.group_sizes import GROUP_QUBITS
+from qdiff.sim.static.group_vectors import ANGLES, act, diagonal, differences, exchange, transition, turn
 
 Ints = NDArray[np.int64]
 Reals = NDArray[Any]

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qdiff.sim.machine.compiled import entry, inner, plain
-from qdiff.sim.static.group_vectors import GROUP_QUBITS, LOCAL, TURN_NUMBERS
+from qdiff.sim.static.group_sizes import GROUP_QUBITS, LOCAL
+from qdiff.sim.static.group_vectors import TURN_NUMBERS
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

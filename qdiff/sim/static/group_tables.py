@@ -21,7 +21,8 @@ from qdiff.sim.flow import SmallGate
 from qdiff.sim.pure.plan import FIELDS, FIELDS_END, FIRST, MANY, SECOND, entries_of_generator, is_many, placed
 from qdiff.sim.static.group_kernels import DENSE, EXCHANGE, PRODUCT, STEP_WIDTH, WIDE
 from qdiff.sim.static.group_matrices import MEMBER_WIDTH
-from qdiff.sim.static.group_vectors import ANGLES, GROUP_QUBITS, LOCAL, PHASES
+from qdiff.sim.static.group_sizes import GROUP_QUBITS, LOCAL
+from qdiff.sim.static.group_vectors import ANGLES, PHASES
 from qdiff.sim.static.layout import Exchange, Group, Layout, Sweep, Wide, laid_out
 from qdiff.sim.static.schedule import Gate, factors_of
 

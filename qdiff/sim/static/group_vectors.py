@@ -17,12 +17,11 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from qdiff.sim.static.group_sizes import GROUP_QUBITS, LOCAL
 from qdiff.sim.static.vectors import DOUBLE, FLOAT, I64, VECTOR_BYTES, Vectors, cgutils
 
 Reals = NDArray[Any]
 
-GROUP_QUBITS = 3
-LOCAL = 1 << GROUP_QUBITS
 NUMBERS = 2 * LOCAL * LOCAL
 """Of a matrix of a group: real and imaginary part of each entry, row by row."""
 TURN_NUMBERS = 8 * GROUP_QUBITS + 2 * LOCAL

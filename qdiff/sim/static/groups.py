@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from qdiff.sim.exact import Floats
 from qdiff.sim.generators import effective_generator
 from qdiff.sim.static import group_kernels, group_matrices
+from qdiff.sim.static.group_sizes import BLOCK_BITS, GROUP_QUBITS, LOCAL
 from qdiff.sim.static.group_tables import GroupTables, SweepTables, group_tables
-from qdiff.sim.static.group_vectors import BACK, GROUP_QUBITS, LOCAL, NUMBERS, TURN_NUMBERS, lane_bits
-from qdiff.sim.static.layout import BLOCK_BITS
+from qdiff.sim.static.group_vectors import BACK, NUMBERS, TURN_NUMBERS, lane_bits
 from qdiff.sim.static.line import Line
 from qdiff.sim.static.operators import Operator
 from qdiff.sim.static.threads import over_ranges

@@ -11,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from qdiff.sim.static.group_vectors import GROUP_QUBITS
+from qdiff.sim.static.group_sizes import BLOCK_BITS, GROUP_QUBITS
 from qdiff.sim.static.schedule import Gate, Part, Waiting, groups
 
-BLOCK_BITS = 14
-"""Amplitudes of a block: ψ and one λ take half a mebibyte."""
 RUN_BITS = 3
 """Neighbours that are always together in a block: a cache line at least."""
 

@@ -18,7 +18,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from qdiff.sim.static.group_vectors import GROUP_QUBITS
+from qdiff.sim.static.group_sizes import GROUP_QUBITS
 
 LOOK_AHEAD = 64
 """So many gates are looked at for one that starts anew on other qubits."""

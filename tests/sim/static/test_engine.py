@@ -377,7 +377,7 @@ def test_matrices_of_gates_with_a_drift_count_as_memory() -> None:
 
 def test_threads_of_the_caller_may_share_an_engine() -> None:
     """More parameters, one at a time, than are kept: what one thread pushes out another still has at hand."""
-    program = parse("qubit: q, r para: w[300] " + "; ".join(f"Ry(w[{i}])[q]" for i in range(300)))
+    program = parse("qubit: q, r para: w[270] " + "; ".join(f"Ry(w[{i}])[q]" for i in range(270)))
     engine, one = PureStateEngine(program), [parse_observable("Z[q]")]
     row = dict.fromkeys(program.parameters, 0.1)
     exact = engine.gradients([row], one, program.trainable)[1][0, 0]
@@ -385,8 +385,8 @@ def test_threads_of_the_caller_may_share_an_engine() -> None:
     sys.setswitchinterval(1e-6)
     try:
         with ThreadPoolExecutor(4) as pool:
-            names = [program.trainable[i % 300] for i in range(700)]
+            names = [program.trainable[i % 270] for i in range(400)]
             found = list(pool.map(lambda name: engine.gradients([row], one, (name,))[1][0, 0, 0], names))
     finally:
         sys.setswitchinterval(interval)
-    np.testing.assert_allclose(found, [exact[i % 300] for i in range(700)], atol=1e-12)
+    np.testing.assert_allclose(found, [exact[i % 270] for i in range(400)], atol=1e-12)

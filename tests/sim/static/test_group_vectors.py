@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from qdiff.sim.machine.compiled import entry
+from qdiff.sim.static.group_sizes import LOCAL
 from qdiff.sim.static.group_vectors import (
     BACK,
-    LOCAL,
     PHASES,
     act,
     diagonal,
