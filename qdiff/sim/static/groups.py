@@ -24,6 +24,7 @@ from qdiff.sim.static.group_tables import GroupTables, SweepTables, group_tables
 from qdiff.sim.static.group_vectors import BACK, NUMBERS, TURN_NUMBERS, lane_bits
 from qdiff.sim.static.line import Line
 from qdiff.sim.static.operators import Operator
+from qdiff.sim.static.rooms import Rooms
 from qdiff.sim.static.threads import over_ranges
 
 Ints = NDArray[np.int64]
@@ -80,7 +81,9 @@ class Groups:
 
         self._local_states = math.isqrt(max(self.sizes, default=1))  # of a wide gate
         self._nothing_asked = np.zeros(len(self.tables.wide), dtype=np.bool_)
-        self._no_states = np.empty((0, 2, 1 << self.tables.bits), self.dtype)
+        self._shape = 2, 1 << self.tables.bits
+        self._no_states = np.empty((0, *self._shape), self.dtype)
+        self._rooms = Rooms(self.dtype)
         self._undone = [_backward(swept.steps) for swept in self.tables.sweeps]
 
     @property
@@ -136,23 +139,19 @@ class Groups:
 
     # --- states ---
 
-    def start(self) -> Reals:
-        """Return |0…0>, (2, D)."""
-        psi = np.zeros((2, 1 << self.bits), self.dtype)
+    def run(self, bound: Bound, psi: Reals, threads: int = 1) -> None:
+        """Write the final state, (2, D), qubits at `places`."""
+        psi[:] = 0.0
         psi[0, 0] = 1.0
-        return psi
-
-    def run(self, bound: Bound, threads: int = 1) -> Reals:
-        """Return the final state, (2, D), qubits at `places`."""
-        psi = self.start()
         for swept in self.tables.sweeps:
             self._over_blocks(swept, swept.steps, psi, self._no_states, bound.forth, threads)
-        return psi
 
     def values(self, bound: Bound, operators: Sequence[Operator], threads: int = 1) -> Floats:
         """Return the expectations, (K,)."""
-        psi = self.run(bound, threads)
-        return np.array([operator.expectation(psi, threads) for operator in operators])
+        with self._rooms.room((1, *self._shape)) as states:
+            psi = states[0]
+            self.run(bound, psi, threads)
+            return np.array([operator.expectation(psi, threads) for operator in operators])
 
     def gradients(
         self,
@@ -162,8 +161,20 @@ class Groups:
         threads: int = 1,
     ) -> tuple[Floats, Floats]:
         """Return the expectations, (K,), and Im <λ|G|ψ> of every instance, (K, N)."""
-        psi, t, width = self.run(bound, threads), self.tables, len(operators)
-        pulled = np.empty((width, *psi.shape), self.dtype)
+        with self._rooms.room((1 + len(operators), *self._shape)) as states:
+            return self._pulled_back(bound, operators, wanted, threads, states[0], states[1:])
+
+    def _pulled_back(
+        self,
+        bound: Bound,
+        operators: Sequence[Operator],
+        wanted: NDArray[np.bool_],
+        threads: int,
+        psi: Reals,
+        pulled: Reals,
+    ) -> tuple[Floats, Floats]:
+        self.run(bound, psi, threads)
+        t, width = self.tables, len(operators)
         values = np.array([operator.apply(psi, pulled[k], threads) for k, operator in enumerate(operators)])
         found = _sums(len(t.dense) - 1, len(t.phases), len(t.wide), width)
         for swept, steps in zip(reversed(t.sweeps), reversed(self._undone), strict=True):
@@ -209,7 +220,11 @@ class Groups:
         wanted = self._nothing_asked[wide] if asked is None else asked[wide]
 
         def some(first: int, last: int) -> None:
-            buffer = np.empty((1 + len(pulled), 2, (1 << swept.bits) + PAD), self.dtype)
+            shape = 1 + len(pulled), 2, (1 << swept.bits) + PAD
+            with self._rooms.room(shape) as buffer:
+                on_blocks(first, last, buffer)
+
+        def on_blocks(first: int, last: int, buffer: Reals) -> None:
             room = np.empty(self._local_states, dtype=np.complex128)
             for chunk in range(first, last):
                 group_kernels.sweep(

@@ -102,7 +102,8 @@ class Large:
 
     def state(self, parameters: Floats, threads: int) -> NDArray[np.complex128]:
         """Return the final state at one set of parameters, (2ⁿ,), bit i for qubit i."""
-        psi = self.groups.run(self._bound(self.angles(()).at(parameters)[0]), threads)
+        psi = np.empty((2, 1 << self.groups.bits), self.groups.dtype)
+        self.groups.run(self._bound(self.angles(()).at(parameters)[0]), psi, threads)
         bits, places = self.groups.bits, self.groups.places
         axes = [bits - 1 - places[q] for q in reversed(range(self.line.qubits))]
         idle = [axis for axis in range(bits) if axis not in axes]
