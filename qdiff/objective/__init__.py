@@ -80,7 +80,7 @@ def expectation(
         dtype: of amplitudes where nothing is measured, "complex128" or "complex64"; the latter takes half
             the memory and on large registers half the time, and is right to about six digits.
         threads: how many to use at most, where nothing is measured; None is one for each core. Registers of
-            15 qubits or more and batches are shared by threads; their number changes no result.
+            17 qubits or more and batches are shared by threads; their number changes no result.
 
     Raises:
         QdiffError: an observable that is not Hermitian, or names what the program does not declare; an

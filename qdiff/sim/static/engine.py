@@ -69,7 +69,7 @@ class PureStateEngine:
         max_memory: bytes that states may take; more is refused before it is allocated.
         dtype: of amplitudes, complex128 or complex64; second derivatives are computed in complex128 always.
         threads: how many to use at most, None for one for each core. One state is shared by threads from
-            2^15 amplitudes on. The number of threads changes no result.
+            2^17 amplitudes on. The number of threads changes no result.
 
     Raises:
         QdiffError: another dtype, or a number of threads out of range.

@@ -41,7 +41,7 @@ class GroupedTerms:
 
         Args:
             psi: contiguous float64 or float32 (2, D), real and imaginary parts. out: like psi, another array.
-            threads: how many share the blocks, where there are more than 2¹⁴ amplitudes. The result is the
+            threads: how many share the blocks, where there are more than 2¹⁶ amplitudes. The result is the
                 same to the last bit for any number.
 
         Raises:

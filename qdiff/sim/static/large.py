@@ -1,6 +1,6 @@
 """Registers of many amplitudes: one set of parameters after the other, each by groups of gates (`groups`).
 
-Where a state has more than 2^14 amplitudes threads share its blocks; below, they share the sets.
+Where a state has more than 2^16 amplitudes threads share its blocks; below, they share the sets.
 """
 
 from __future__ import annotations

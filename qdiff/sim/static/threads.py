@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from qdiff.sim.static.state_arrays import Reals
 
-THREADS_FROM = 1 << 14
+THREADS_FROM = 1 << 16
 """Up to so many amplitudes one thread is as fast as several."""
 
 
