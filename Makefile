@@ -67,10 +67,10 @@ bench: $(SETUP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks
 
 bench-shots: $(SETUP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.shots
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.simulators shots
 
 bench-static: $(SETUP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.static
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.simulators static
 
 bench-estimators: $(SETUP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.estimators

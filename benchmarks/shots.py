@@ -1,16 +1,11 @@
-"""`python -m benchmarks.shots`: shots a second, alone and beside other simulators; prints README's table.
+"""Shots a second, alone and beside other simulators: a table of `python -m benchmarks.simulators`.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.shots [--repeat 7] [--only TEXT] [--python PYTHON]
-
-Rows with a peer run it in a process of its own, with the same number of threads, and call it and qdiff one
-after the other: medians of the quotients of neighbouring times. A time counts only where the mean of its
-shots is within five standard errors of the exact one. Peers are optional: `pip install 'qdiff[bench]'`.
+A peer has as many threads as qdiff. A time counts only where the mean of its shots is within five standard
+errors of the exact one.
 """
 
 from __future__ import annotations
 
-import argparse
-import platform
 import statistics
 import sys
 import time
@@ -176,28 +171,11 @@ def random_device_figures() -> Iterator[Figure]:
     yield Figure("`std::random_device`: one draw", "µs", None, microseconds)
 
 
-def main() -> None:
-    """Measure and print the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.shots", description=__doc__)
-    parser.add_argument("--repeat", type=int, default=7, help="timed runs of each row, at least 5 (7)")
-    parser.add_argument("--only", default="", help="only rows whose name contains this text")
-    parser.add_argument("--python", default=sys.executable, help="a Python that has the peers (this one)")
-    options = parser.parse_args()
-    repeat = max(5, options.repeat)
-    print(f"qdiff {qd.__version__}, Python {platform.python_version()}, {platform.machine()}\n")
-    print("| what | goal | measured | |\n|---|---|---|---|")
-    for figures in (
-        random_device_figures(),
-        trajectory_figures(repeat, options.python),
-        merged_figures(repeat),
-        adjoint_figures(repeat),
-        large_figures(),
-        process_figures(repeat),
-    ):
-        for figure in figures:
-            if options.only in figure.name:
-                print(figure.row(), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def figures(repeat: int, python: str) -> Iterator[Figure]:
+    """The rows of the table; `python` is one that has the peers."""
+    yield from random_device_figures()
+    yield from trajectory_figures(repeat, python)
+    yield from merged_figures(repeat)
+    yield from adjoint_figures(repeat)
+    yield from large_figures()
+    yield from process_figures(repeat)

@@ -1,17 +1,11 @@
-"""`python -m benchmarks.static`: circuits that never measure, alone and beside other simulators.
+"""Circuits that never measure, alone and beside others: a table of `python -m benchmarks.simulators`.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.static [--repeat 7] [--only TEXT] [--python PYTHON]
-
-Value and full gradient of four layers of Ry, Rz and a chain of CNOT with Σ ZᵢZᵢ₊₁ + Σ Xᵢ observed, warm. Rows
-with a peer run it in a process of its own, on the same core as qdiff, one call after the other: the number is
-the median of the peer's time ÷ qdiff's. A wrong value or gradient is not timed. Peers are optional: `pip
-install 'qdiff[bench]'`.
+Value and full gradient of four layers of Ry, Rz and a chain of CNOT with Σ ZᵢZᵢ₊₁ + Σ Xᵢ observed, warm. A
+peer runs on the same core as qdiff; a wrong value or gradient is not timed.
 """
 
 from __future__ import annotations
 
-import argparse
-import platform
 import statistics
 import sys
 from collections.abc import Iterator
@@ -19,7 +13,6 @@ from functools import partial
 
 import numpy as np
 
-import qdiff as qd
 from benchmarks.figures import Figure, Found, amount
 from benchmarks.processes import first_calls, printed
 from benchmarks.static_contests import (
@@ -171,27 +164,10 @@ def process_figures(repeat: int) -> Iterator[Figure]:
         yield Figure(f"ansatz, {qubits} qubits: first call of a later process", "s", None, later)
 
 
-def main() -> None:
-    """Measure and print the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.static", description=__doc__)
-    parser.add_argument("--repeat", type=int, default=7, help="timed runs of each row, at least 5 (7)")
-    parser.add_argument("--only", default="", help="only rows whose name contains this text")
-    parser.add_argument("--python", default=sys.executable, help="a Python that has the peers (this one)")
-    options = parser.parse_args()
-    repeat = max(5, options.repeat)
-    print(f"qdiff {qd.__version__}, Python {platform.python_version()}, {platform.machine()}\n")
-    print("| what | goal | measured | |\n|---|---|---|---|")
-    for figures in (
-        contest_figures(repeat, options.python),
-        precision_figures(repeat),
-        thread_figures(repeat),
-        memory_figures(),
-        process_figures(repeat),
-    ):
-        for figure in figures:
-            if options.only in figure.name:
-                print(figure.row(), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+def figures(repeat: int, python: str) -> Iterator[Figure]:
+    """The rows of the table; `python` is one that has the peers."""
+    yield from contest_figures(repeat, python)
+    yield from precision_figures(repeat)
+    yield from thread_figures(repeat)
+    yield from memory_figures()
+    yield from process_figures(repeat)

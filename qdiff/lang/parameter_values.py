@@ -25,6 +25,8 @@ def real_number(value: object) -> float | int:
     Raises:
         ValueProblem: it is none.
     """
+    if value is np.ma.masked:  # as a number it would be 0
+        raise ValueProblem("is masked, not a real number")
     if isinstance(value, np.ndarray | np.generic) and np.ndim(value) == 0:
         value = value.item()
     if isinstance(value, bool) or not isinstance(value, numbers.Real):

@@ -38,6 +38,8 @@ def read_rows(program: Program, batch: object) -> tuple[Rows, dict[int, QdiffErr
     Raises:
         ParameterError: what is no batch, or fits in no row; an array that holds no real numbers.
     """
+    if isinstance(batch, memoryview):
+        batch = np.asarray(batch)  # one with two axes cannot be gone through
     table = whole(program, batch)
     if table is not None:
         return table, {}

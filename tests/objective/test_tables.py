@@ -205,6 +205,29 @@ def test_arrays_of_other_things(batch: object, message: str) -> None:
         assert str(caught.value) == message
 
 
+@pytest.mark.parametrize("call", ["batch_value", "batch_value_and_grad"])
+def test_masked_values_are_refused_row_by_row(call: str) -> None:
+    masked = np.ma.masked_array(X[:3], mask=False)
+    masked[1, 1] = np.ma.masked
+    for batch in (masked, {"t": masked[:, 0], "w": masked[:, 1:]}):
+        with pytest.raises(BatchError, match=r"row 1: .*`w\[0\]` is masked, not a real number") as caught:
+            getattr(objective(), call)(batch)
+        assert set(caught.value.errors) == {1}
+    found = getattr(objective(), call)(np.ma.masked_array(X, mask=False))
+    assert np.array_equal(found[0], getattr(objective(), call)(X)[0])
+
+
+def test_a_masked_value_is_refused() -> None:
+    masked = np.ma.masked_array(X[0], mask=[False, True, False])
+    for params in (masked, list(masked), {"t": 0.1, "w": masked[1:]}):
+        with pytest.raises(ParameterError, match=r"`w\[0\]` is masked, not a real number"):
+            objective()(params)
+
+
+def test_a_buffer_with_two_axes_is_an_array() -> None:
+    assert np.array_equal(objective().batch_value(memoryview(X)), objective().batch_value(X))
+
+
 def test_mixed_shapes_are_reported_row_by_row() -> None:
     with pytest.raises(BatchError) as caught:
         objective().batch_value_and_grad(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qdiff.sim.arrays.course import Course, by_expression
+from qdiff.sim.arrays.grouped_path import GroupedPath
 from qdiff.sim.arrays.operators import Operators
 from qdiff.sim.arrays.primitives import Array, ArrayLibrary, Complexes
 from qdiff.sim.exact import Floats
@@ -17,7 +17,7 @@ from qdiff.sim.pure.plan import is_many
 
 
 class _Gate:
-    """A gate of the course with its numbers at one set of parameters.
+    """A gate of the path with its numbers at one set of parameters.
 
     Attributes:
         slope: ȧ. generator: K. bend: dK/da, empty where K is constant.
@@ -68,25 +68,25 @@ class _Along:
 
 
 def second_order(
-    course: Course, library: ArrayLibrary, numbers: Numbers, operators: Operators, direction: Floats
+    way: GroupedPath, library: ArrayLibrary, numbers: Numbers, operators: Operators, direction: Floats
 ) -> Floats:
     """Return the Hessian of an expectation times a direction, (d,)."""
-    along, count = _Along(library), len(course.executed)
-    rows = course.instances.at(numbers)[0]
-    slopes = course.instances.slopes(numbers, direction[None])[0, 0]
-    wanted = course.instances.wanted(numbers)
-    flow_gates = course.flow.gates
+    along, count = _Along(library), len(way.executed)
+    rows = way.instances.at(numbers)[0]
+    slopes = way.instances.slopes(numbers, direction[None])[0, 0]
+    wanted = way.instances.wanted(numbers)
+    flow_gates = way.flow.gates
     known = [
-        _Gate(flow_gates[g], rows[i], float(slopes[i])) for i, (g, _) in enumerate(course.instances.instances)
+        _Gate(flow_gates[g], rows[i], float(slopes[i])) for i, (g, _) in enumerate(way.instances.instances)
     ]
-    psi = library.zeros(1, course.qubits)
+    psi = library.zeros(1, way.qubits)
     dot = library.scale(psi, np.zeros(1))
-    for _, i in course.sequence:
+    for _, i in way.sequence:
         psi = along.gate(psi, known[i])
         dot = along.moved(psi, along.gate(dot, known[i]), known[i], -0.5j)
     pulled, pulled_dot = (library.apply_operators(x, operators) for x in (psi, dot))
     first, second = np.zeros((1, 1, count)), np.zeros((1, 1, count))
-    for _, i in reversed(course.sequence):
+    for _, i in reversed(way.sequence):
         gate = known[i]
         if wanted[i]:
             turned = along.generated(psi, gate, gate.generator)
@@ -101,7 +101,7 @@ def second_order(
         pulled_dot = along.gate(along.moved(pulled, pulled_dot, gate, 0.5j), gate, inverse=True)
         psi = along.gate(psi, gate, inverse=True)
         pulled = along.gate(pulled, gate, inverse=True)
-    once, twice = (by_expression(course.instances, x) for x in (first, second))
+    once, twice = (way.by_expression(x) for x in (first, second))
     products = numbers.chain_rule(twice, 1)[0, 0]
     curved = numbers.second_chain_rule(once, 1, direction[None])[0, 0]
     return np.asarray(products + curved)

@@ -3,14 +3,14 @@
     qd.expectation(p, O, engine=qd.ArrayEngine(p, library="torch", device="cuda"))
 
 The sets of parameters are the rows of one array; gates are applied in groups, derivatives are found by the
-adjoint method with transition matrices (`course`, `groups`). Rows are split so that states fit in max_memory.
+adjoint method with transition matrices (`grouped_path`, `groups`). Rows are split so that states fit in
+max_memory.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 import numpy as np
 
@@ -18,8 +18,8 @@ from qdiff.errors import EvaluationError, ResourceError
 from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Program
 from qdiff.sim.analysis import Analysis
-from qdiff.sim.arrays.course import Bound, Course
 from qdiff.sim.arrays.curvature import second_order
+from qdiff.sim.arrays.grouped_path import Bound, GroupedPath
 from qdiff.sim.arrays.libraries import DEFAULT_DTYPE, DEFAULT_LIBRARY, open_library
 from qdiff.sim.arrays.operators import Operators, operators_of
 from qdiff.sim.arrays.primitives import AMPLITUDE_BYTES
@@ -34,14 +34,11 @@ from qdiff.sim.exact import (
     directional,
 )
 from qdiff.sim.flow import Flow
-from qdiff.sim.pure.bounds import loop_visits
 from qdiff.sim.pure.memory import checked_memory
 from qdiff.sim.pure.numbers import Numbers
 from qdiff.sim.pure.operators import Masks, named
-from qdiff.sim.pure.paths import Walker
 from qdiff.sim.pure.preparation import Preparation
 from qdiff.sim.randomness import what_is_random
-from qdiff.sim.readings import Rows
 from qdiff.sim.sizes import size_text
 
 WINDOW = 4
@@ -88,7 +85,7 @@ class ArrayEngine:
         self.max_memory = checked_memory(max_memory)
         self.library = open_library(library, device, dtype)
         self.name = f"array ({self.library.name} on {self.library.device}, {self.library.dtype})"
-        self.preparation: Preparation[Course] = Preparation(program)
+        self.preparation: Preparation[GroupedPath] = Preparation(program)
         # Transition matrices of a group are never larger than a state.
         self.window = min(WINDOW, max(2, len(program.qubits) // 2))
 
@@ -102,13 +99,13 @@ class ArrayEngine:
     def values(self, rows: Sequence[Parameters], observables: Sequence[Observable]) -> Floats:
         """Return the expectations, (P, k)."""
         result = np.zeros((len(rows), len(observables)))
-        for course, members in self._by_course(rows):
-            for part in self._parts(len(members), STATES_OF_A_VALUE, course):
+        for way, members in self._by_way(rows):
+            for part in self._parts(len(members), STATES_OF_A_VALUE, way):
                 chosen = [members[p] for p in part]
-                numbers = self._numbers(course, [rows[p] for p in chosen], ())
-                if course.ended:
-                    bound = Bound(course, self.library, numbers, back=False)
-                    result[chosen] = bound.values(self._observed(course, observables))
+                numbers = self._numbers(way, [rows[p] for p in chosen], ())
+                if way.ended:
+                    bound = Bound(way, self.library, numbers, back=False)
+                    result[chosen] = bound.values(self._observed(way, observables))
         return result
 
     def gradients(
@@ -117,15 +114,15 @@ class ArrayEngine:
         """Return the expectations, (P, k), and their derivatives by `wrt`, (P, k, d)."""
         values = np.zeros((len(rows), len(observables)))
         slopes = np.zeros((len(rows), len(observables), len(wrt)))
-        for course, members in self._by_course(rows):
-            width = self._width(len(observables), course)
-            for part in self._parts(len(members), STATES_OF_A_GRADIENT + width, course):
+        for way, members in self._by_way(rows):
+            width = self._width(len(observables), way)
+            for part in self._parts(len(members), STATES_OF_A_GRADIENT + width, way):
                 chosen = [members[p] for p in part]
-                numbers = self._numbers(course, [rows[p] for p in chosen], wrt)
-                if not course.ended:
+                numbers = self._numbers(way, [rows[p] for p in chosen], wrt)
+                if not way.ended:
                     continue
-                bound = Bound(course, self.library, numbers, back=True)
-                observed = self._observed(course, observables)
+                bound = Bound(way, self.library, numbers, back=True)
+                observed = self._observed(way, observables)
                 for start in range(0, len(observed), width):
                     some = slice(start, start + width)
                     values[chosen, some], slopes[chosen, some] = bound.gradients(observed[some])
@@ -152,53 +149,37 @@ class ArrayEngine:
         directions = np.asarray(directions, dtype=float).reshape(-1, len(wrt))
         values, slopes = (found[0] for found in self.gradients([parameters], observables, wrt))
         products = np.zeros((len(observables), len(directions), len(wrt)))
-        ((course, _),) = self._by_course([parameters])
-        numbers = self._numbers(course, [parameters], wrt, second=True)
-        if course.ended:
-            self._require(6, course)  # ψ, λ, their derivatives, and what two passes return
-            for k, operators in enumerate(self._observed(course, observables)):
+        ((way, _),) = self._by_way([parameters])
+        numbers = self._numbers(way, [parameters], wrt, second=True)
+        if way.ended:
+            self._require(6, way)  # ψ, λ, their derivatives, and what two passes return
+            for k, operators in enumerate(self._observed(way, observables)):
                 for v, direction in enumerate(directions):
-                    products[k, v] = second_order(course, self.library, numbers, operators, direction)
+                    products[k, v] = second_order(way, self.library, numbers, operators, direction)
         return Curvature(values, slopes, products)
 
     def state(self, parameters: Parameters) -> dict[Store, Mixture]:
         """Return the final state by store (values of `program.counters`); {} where the program aborts."""
-        ((course, _),) = self._by_course([parameters])
-        numbers = self._numbers(course, [parameters], ())
-        if not course.ended:
+        ((way, _),) = self._by_way([parameters])
+        numbers = self._numbers(way, [parameters], ())
+        if not way.ended:
             return {}
-        self._require(STATES_OF_A_VALUE, course)
-        psi = self.library.to_numpy(Bound(course, self.library, numbers, back=False).forward())
-        return {course.path.store[: self.flow.own]: Mixture(vectors=psi.astype(np.complex128))}
+        self._require(STATES_OF_A_VALUE, way)
+        psi = self.library.to_numpy(Bound(way, self.library, numbers, back=False).forward())
+        return {way.path.store[: self.flow.own]: Mixture(vectors=psi.astype(np.complex128))}
 
     def analyze(
         self, parameters: Parameters, observable: Observable, wrt: Sequence[str], bounds: bool = True
     ) -> Analysis:
         """Return what is known of the program; nothing is proved of the rounding of array libraries."""
-        ((course, _),) = self._by_course([parameters])
-        numbers = self._numbers(course, [parameters], wrt)
-        executed: dict[tuple[int, int], float] = {}
-        for (gate, row), times in zip(course.instances.instances, course.executed.tolist(), strict=True):
-            e = self.flow.gates[gate].expression
-            if e >= 0:
-                executed[e, row] = executed.get((e, row), 0.0) + times
-        marks: dict[int, float] = {}
-        for mark in course.path.marks:
-            marks[mark] = marks.get(mark, 0.0) + 1
-        gates, repeated = course.path.for_ever
-        marks.update(dict.fromkeys(repeated, math.inf))
-        for gate, row in gates:
-            executed[self.flow.gates[gate].expression, row] = math.inf
-        number = len(course.groups)
-        return Analysis(
-            termination_probability=float(course.ended),
-            trapped_probability=float(course.path.repeated is not None),
-            outside_probability=0.0,
-            expected_visits=loop_visits(self.flow, marks),
-            occurrences=numbers.occurrences({k: n for k, n in executed.items() if k[0] >= 0}),
+        ((way, _),) = self._by_way([parameters])
+        numbers = self._numbers(way, [parameters], wrt)
+        number = len(way.groups)
+        return way.analysis(
+            numbers,
             error_bound=math.inf,
             grad_error_bound=dict.fromkeys(wrt, math.inf),
-            memory=(STATES_OF_A_GRADIENT + 1) * self._state_bytes + course.bytes,
+            memory=(STATES_OF_A_GRADIENT + 1) * self._state_bytes + way.bytes,
             engine=self.name,
             reason=(
                 f"nothing is measured: one state vector, {number} group{'' if number == 1 else 's'} of "
@@ -209,44 +190,22 @@ class ArrayEngine:
 
     # --- preparation ---
 
-    def _by_course(self, rows: Sequence[Parameters]) -> Iterator[tuple[Course, list[int]]]:
+    def _by_way(self, rows: Sequence[Parameters]) -> Iterator[tuple[GroupedPath, Sequence[int]]]:
         """The rows that take the same path, with it."""
         self._require(STATES_OF_A_VALUE, None)
-        members: dict[tuple[float, ...], list[int]] = {}
-        for p, row in enumerate(rows):
-            members.setdefault(tuple(self.preparation.compared(row).values()), []).append(p)
-        for key, found in members.items():
-            compared = self.preparation.compared(rows[found[0]])
-            yield self.preparation.way(key, partial(self._course, compared)), found
-
-    def _course(self, compared: dict[str, float]) -> Course:
-        rows = Rows(self.flow)
-        path = Walker(self.flow, rows, compared).follow(self.flow.entry, (0,) * len(self.flow.counters), ())
-        if path.error is not None:
-            raise path.error
-        return Course(self.flow, path, rows, self.window)
+        return self.preparation.ways(rows, lambda compared: GroupedPath(self.flow, compared, self.window))
 
     def _numbers(
-        self, course: Course, rows: Sequence[Parameters], wrt: Sequence[str], second: bool = False
+        self, way: GroupedPath, rows: Sequence[Parameters], wrt: Sequence[str], second: bool = False
     ) -> Numbers:
-        """The numbers of a course; raises where one that the path needs does not exist."""
-        numbers = self.preparation.numbers(course, rows, wrt, second)
-        instances = course.instances
-        rotated = [
-            (int(e), row)
-            for e, (_, row) in zip(instances.expressions, instances.instances, strict=True)
-            if e >= 0
-        ]
-        for e, row in dict.fromkeys(rotated):
-            failure = numbers.angle_error(e, row)
-            if failure is not None:
-                raise failure[1]
-        numbers.refuse_derivatives(rotated)
+        """The numbers of a path; raises where one that it needs does not exist."""
+        numbers = self.preparation.numbers(way, rows, wrt, second)
+        way.refuse(numbers)
         return numbers
 
-    def _observed(self, course: Course, observables: Sequence[Observable]) -> list[Operators]:
+    def _observed(self, way: GroupedPath, observables: Sequence[Observable]) -> list[Operators]:
         """Observables at the final store, as the library applies them."""
-        store = named(self.program, course.path.store)
+        store = named(self.program, way.path.store)
         qubits = self.program.qubits
         return [operators_of(Masks.of(o, store, qubits), len(qubits)) for o in observables]
 
@@ -256,8 +215,8 @@ class ArrayEngine:
     def _state_bytes(self) -> int:
         return AMPLITUDE_BYTES[self.library.dtype] << len(self.program.qubits)
 
-    def _require(self, states: int, course: Course | None) -> None:
-        needed = states * self._state_bytes + (0 if course is None else course.bytes)
+    def _require(self, states: int, way: GroupedPath | None) -> None:
+        needed = states * self._state_bytes + (0 if way is None else way.bytes)
         if needed > self.max_memory:
             raise ResourceError(
                 f"ArrayEngine needs {size_text(needed)} for {states} states on {len(self.program.qubits)} "
@@ -266,15 +225,15 @@ class ArrayEngine:
                 advice=OR_FROM_SHOTS,
             )
 
-    def _width(self, observables: int, course: Course) -> int:
+    def _width(self, observables: int, way: GroupedPath) -> int:
         """How many observables fit at a time; at least one must."""
-        self._require(STATES_OF_A_GRADIENT + 1, course)
-        fitting = (self.max_memory - course.bytes) // self._state_bytes - STATES_OF_A_GRADIENT
+        self._require(STATES_OF_A_GRADIENT + 1, way)
+        fitting = (self.max_memory - way.bytes) // self._state_bytes - STATES_OF_A_GRADIENT
         return max(1, min(observables, fitting))
 
-    def _parts(self, rows: int, states: int, course: Course) -> Iterator[range]:
+    def _parts(self, rows: int, states: int, way: GroupedPath) -> Iterator[range]:
         """Split rows of parameters into parts that fit."""
-        self._require(states, course)
-        size = max(1, min(rows, self.max_memory // (states * self._state_bytes + course.bytes)))
+        self._require(states, way)
+        size = max(1, min(rows, self.max_memory // (states * self._state_bytes + way.bytes)))
         for start in range(0, rows, size):
             yield range(start, min(rows, start + size))

@@ -6,10 +6,11 @@ the expressions that were compiled for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import cached_property, partial
 from typing import Generic, Protocol, TypeVar
 
+from qdiff.lang.parameter_table import ParameterTable
 from qdiff.lang.tree import Program
 from qdiff.sim.exact import Parameters
 from qdiff.sim.flow import Flow, lower
@@ -49,6 +50,22 @@ class Preparation(Generic[W]):
     def compared(self, row: Parameters) -> dict[str, float]:
         """The parameters that occur in comparisons."""
         return compared(self.program, row)
+
+    def ways(
+        self, rows: Sequence[Parameters], find: Callable[[Parameters], W]
+    ) -> Iterator[tuple[W, Sequence[int]]]:
+        """The rows that take the same way, with it; `find` is handed the compared parameters."""
+        if rows and not self.program.compared:
+            yield self.way((), lambda: find({})), range(len(rows))
+            return
+        names = [name for name in self.program.parameters if name in self.program.compared]
+        table = ParameterTable.of(self.program.parameters, rows)
+        places = [self.program.parameters.index(name) for name in names]
+        members: dict[tuple[float, ...], list[int]] = {}
+        for p, values in enumerate(table.values[:, places].tolist()):
+            members.setdefault(tuple(values), []).append(p)
+        for key, found in members.items():
+            yield self.way(key, partial(find, dict(zip(names, key, strict=True)))), found
 
     def way(self, key: Hashable, find: Callable[[], W]) -> W:
         """Return what is known under a key, found now if it is not; the oldest one goes."""

@@ -21,6 +21,14 @@ from qdiff.sim.pure.paths import Path
 from qdiff.sim.pure.plan import Layouts, Plan
 
 
+def distinct_gates(flow: Flow, path: Path) -> tuple[list[tuple[int, int]], NDArray[np.int64], Instances]:
+    """Return the gates of a path with the numbers of their instances, how often each comes, the instances."""
+    distinct: dict[tuple[int, int], int] = {}
+    sequence = [(gate, distinct.setdefault((gate, row), len(distinct))) for gate, row in path.gates]
+    executed = np.bincount([n for _, n in sequence], minlength=len(distinct))
+    return sequence, executed, Instances(flow.gates, list(distinct))
+
+
 class Segment:
     """A path with its gates ready to run.
 
@@ -30,11 +38,8 @@ class Segment:
     """
 
     def __init__(self, flow: Flow, path: Path, layouts: Layouts) -> None:
-        distinct: dict[tuple[int, int], int] = {}
-        sequence = [(gate, distinct.setdefault((gate, row), len(distinct))) for gate, row in path.gates]
         self.gates = path.gates
-        self.executed = np.bincount([n for _, n in sequence], minlength=len(distinct))
-        self.instances = Instances(flow.gates, list(distinct))
+        sequence, self.executed, self.instances = distinct_gates(flow, path)
         self.plan: Plan = layouts.plan(sequence)
         self.places: dict[tuple[int, int], int] = {}
         for gate, row in path.gates:

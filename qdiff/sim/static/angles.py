@@ -144,7 +144,7 @@ class Angles:
         Raises:
             EvaluationError: as said.
         """
-        refuse(self.line, Numbers(self.expressions, ParameterTable(self.names, parameters)))
+        self.line.refuse(Numbers(self.expressions, ParameterTable(self.names, parameters)))
 
     # --- For NumPy ------------------------------------------------------------------------------------
 
@@ -245,21 +245,3 @@ def _addend(form: _Form, counters: Mapping[str, int]) -> tuple[int, float] | Non
 
 def _number(expression: Expr, counters: Mapping[str, int]) -> float:
     return float(expression.evaluate(counters=counters))
-
-
-def refuse(line: Line, numbers: Numbers) -> None:
-    """Raise where an angle of a line, or a derivative that is asked for, does not exist.
-
-    Raises:
-        EvaluationError: for the first of them.
-    """
-    rotated = [
-        (int(e), row)
-        for e, (_, row) in zip(line.instances.expressions, line.instances.instances, strict=True)
-        if e >= 0
-    ]
-    for e, row in dict.fromkeys(rotated):
-        failure = numbers.angle_error(e, row)
-        if failure is not None:
-            raise failure[1]
-    numbers.refuse_derivatives(rotated)

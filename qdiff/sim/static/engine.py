@@ -32,16 +32,13 @@ from qdiff.sim.cores import checked_threads
 from qdiff.sim.exact import DEFAULT_MEMORY, Curvature, Floats, Mixture, Parameters, Store, directional
 from qdiff.sim.flow import Flow
 from qdiff.sim.function_sizes import rounding
-from qdiff.sim.pure.bounds import WHOLE, Errors, Followed, gradient_bounds, loop_visits, value_bound
+from qdiff.sim.pure.bounds import WHOLE, Errors, Followed, gradient_bounds, value_bound
 from qdiff.sim.pure.memory import checked_dtype, checked_memory, require, state_bytes
 from qdiff.sim.pure.numbers import Numbers
 from qdiff.sim.pure.operators import Masks, named
-from qdiff.sim.pure.paths import Walker
 from qdiff.sim.pure.preparation import Preparation
 from qdiff.sim.randomness import what_is_random
-from qdiff.sim.readings import Rows
 from qdiff.sim.rounding import UNIT
-from qdiff.sim.static.angles import refuse
 from qdiff.sim.static.group_sizes import BLOCK_BITS
 from qdiff.sim.static.lanes import Lanes, serves
 from qdiff.sim.static.line import Line, second_order
@@ -69,7 +66,7 @@ class PureStateEngine:
         max_memory: bytes that states may take; more is refused before it is allocated.
         dtype: of amplitudes, complex128 or complex64; second derivatives are computed in complex128 always.
         threads: how many to use at most, None for one for each core. One state is shared by threads from
-            2^17 amplitudes on. The number of threads changes no result.
+            2^15 amplitudes on. The number of threads changes no result.
 
     Raises:
         QdiffError: another dtype, or a number of threads out of range.
@@ -205,12 +202,9 @@ class PureStateEngine:
         ((line, _),) = self._by_line([parameters])
         numbers = self._numbers(line, [parameters], wrt)
         errors = Errors(self.flow, numbers, parameters)
-        found = Followed(dimension=1 << len(self.program.qubits))
+        found = Followed(dimension=1 << len(self.program.qubits), executed=line.executions())
         for (gate, row), times in zip(line.instances.instances, line.executed.tolist(), strict=True):
             found.longest += times * errors.gate(gate, row)
-            e = self.flow.gates[gate].expression
-            if e >= 0:
-                found.executed[e, row] = found.executed.get((e, row), 0.0) + times
         if line.ended and not self._by_lanes(line, 1):
             self._count_groups(found, line)
         if line.ended:
@@ -219,20 +213,8 @@ class PureStateEngine:
             found.drift, found.norm = 2 * found.longest, observable.norm_bound(store)
             found.absolute, found.terms = operator.absolute, operator.terms
             found.off = rounding(observable, store)
-        marks: dict[int, float] = {}
-        for mark in line.path.marks:
-            marks[mark] = marks.get(mark, 0.0) + 1
-        gates, repeated = line.path.for_ever
-        marks.update(dict.fromkeys(repeated, math.inf))
-        executed = dict(found.executed)
-        for gate, row in gates:
-            executed[self.flow.gates[gate].expression, row] = math.inf
-        return Analysis(
-            termination_probability=float(line.ended),
-            trapped_probability=float(line.path.repeated is not None),
-            outside_probability=0.0,
-            expected_visits=loop_visits(self.flow, marks),
-            occurrences=numbers.occurrences({k: n for k, n in executed.items() if k[0] >= 0}),
+        return line.analysis(
+            numbers,
             error_bound=value_bound(found),
             grad_error_bound=gradient_bounds(found, errors),
             memory=2 * state_bytes(self._bits, self.dtype) + line.bytes,
@@ -293,34 +275,17 @@ class PureStateEngine:
     def _by_line(self, rows: Sequence[Parameters]) -> Iterator[tuple[Line, Sequence[int]]]:
         """The rows that take the same path, with it."""
         require(1, 0, self._bits, self.max_memory, "pure-state", "use fewer qubits", self.dtype)
-        if rows and not self.program.compared:
-            yield self.preparation.way((), partial(self._line, {})), range(len(rows))
-            return
-        places = [i for i, name in enumerate(self.program.parameters) if name in self.program.compared]
-        table = ParameterTable.of(self.program.parameters, rows)
-        members: dict[tuple[float, ...], list[int]] = {}
-        for p, values in enumerate(table.values[:, places].tolist()):
-            members.setdefault(tuple(values), []).append(p)
-        for key, found in members.items():
-            compared = {self.program.parameters[i]: value for i, value in zip(places, key, strict=True)}
-            yield self.preparation.way(key, partial(self._line, compared)), found
+        return self.preparation.ways(rows, self._line)
 
-    def _line(self, compared: dict[str, float]) -> Line:
-        rows = Rows(self.flow)
-        path = Walker(self.flow, rows, compared).follow(self.flow.entry, self._start(), ())
-        if path.error is not None:
-            raise path.error
-        return Line(self.flow, path, self.preparation.layouts, rows)
-
-    def _start(self) -> Store:
-        return (0,) * len(self.flow.counters)
+    def _line(self, compared: Parameters) -> Line:
+        return Line(self.flow, compared, self.preparation.layouts)
 
     def _numbers(
         self, line: Line, rows: Sequence[Parameters], wrt: Sequence[str], second: bool = False
     ) -> Numbers:
         """The numbers of a line; raises where one that the path needs does not exist."""
         numbers = self.preparation.numbers(line, rows, wrt, second)
-        refuse(line, numbers)
+        line.refuse(numbers)
         return numbers
 
     def _masks(self, line: Line, observables: Sequence[Observable]) -> list[Masks]:

@@ -13,7 +13,7 @@ Forward ψ alone; back ψ and all λ, and from both of a block what the derivati
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from qdiff.sim.machine.compiled import entry, inner
 from qdiff.sim.pure.plan import CONTROLS, COUNT, FIELDS, FIELDS_END, FIRST, OUTER, SECOND, STRIDE
 from qdiff.sim.static.group_sizes import GROUP_QUBITS
-from qdiff.sim.static.group_vectors import ANGLES, act, diagonal, differences, exchange, transition, turn
+from qdiff.sim.static.group_vectors import ANGLES, act, diagonal, differences, exchange, product, transition
 
 Ints = NDArray[np.int64]
 Reals = NDArray[Any]
@@ -30,6 +30,52 @@ Complexes = NDArray[np.complex128]
 EXCHANGE, DENSE, PRODUCT, WIDE = range(4)
 WHAT, A, B, C, NUMBER, FLAGS = range(6)
 STEP_WIDTH = 6
+
+
+class Blocks(NamedTuple):
+    """Which amplitudes: `bases` (blocks,), those to be done; `offsets` of runs of `run` neighbours; how many
+    `bits` of an index are local, and how many of them are `lanes`."""
+
+    bases: Ints
+    offsets: Ints
+    run: int
+    bits: int
+    lanes: int
+
+
+class Steps(NamedTuple):
+    """What is done: `steps` (S, STEP_WIDTH); numbers of groups, `matrices` (G, NUMBERS) and `factors`
+    (G', PRODUCT_NUMBERS); `places` (G', LOCAL), where local states go."""
+
+    steps: Ints
+    matrices: Reals
+    factors: Reals
+    places: Ints
+
+
+class WideGates(NamedTuple):
+    """Gates on more qubits: `ops`, `low`, `width`, `local`, where they act (`pure.plan`, kind MANY);
+    `matrices` (W, E) by rows, and behind each its generator; `room` for the local states of one; `asked`
+    (W,), whether the derivative is."""
+
+    ops: Ints
+    low: Ints
+    width: Ints
+    local: Ints
+    matrices: Complexes
+    room: Complexes
+    asked: NDArray[np.bool_]
+
+
+class Found(NamedTuple):
+    """What derivatives follow from: `transitions` (G, K, NUMBERS), T of a DENSE step as it is behind it;
+    `differences` (G', K, 3, 3), of every bit of a PRODUCT z and u before it, and `diagonals` (G', K, LOCAL)
+    of one with phases at angles (`group_vectors`); `overlaps` (W, K), Im <λ|G|ψ>."""
+
+    transitions: Reals
+    differences: Reals
+    diagonals: Reals
+    overlaps: Reals
 
 
 @inner
@@ -115,33 +161,20 @@ def _overlap_wide(y: Reals, x: Reals, op: Ints, low: Ints, width: Ints, local: I
 
 
 @inner
-def _step(
-    x: Reals,
-    step: Ints,
-    bits: int,
-    lanes: int,
-    matrices: Reals,
-    factors: Reals,
-    places: Ints,
-    ops: Ints,
-    low: Ints,
-    width: Ints,
-    local: Ints,
-    wide: Complexes,
-    room: Complexes,
-) -> None:
+def _step(x: Reals, step: Ints, block: Blocks, work: Steps, wide: WideGates) -> None:
     """One step on one block."""
     what, number = step[WHAT], step[NUMBER]
-    count = 1 << (bits - lanes - GROUP_QUBITS)
+    count = 1 << (block.bits - block.lanes - GROUP_QUBITS)
     if what == DENSE:
-        act(x[0], x[1], count, step[A], step[B], step[C], matrices[number])
+        act(x[0], x[1], count, step[A], step[B], step[C], work.matrices[number])
     elif what == PRODUCT:
-        turn(x[0], x[1], count, step[A], step[B], step[C], places[number], step[FLAGS], factors[number])
+        places, factors = work.places[number], work.factors[number]
+        product(x[0], x[1], count, step[A], step[B], step[C], places, step[FLAGS], factors)
     elif what == EXCHANGE:
-        _swap(x[0], step[A], step[B], bits, lanes)
-        _swap(x[1], step[A], step[B], bits, lanes)
+        _swap(x[0], step[A], step[B], block.bits, block.lanes)
+        _swap(x[1], step[A], step[B], block.bits, block.lanes)
     else:
-        _apply_wide(x, ops[number], low, width, local, wide[number], room)
+        _apply_wide(x, wide.ops[number], wide.low, wide.width, wide.local, wide.matrices[number], wide.room)
 
 
 @entry
@@ -150,86 +183,49 @@ def sweep(
     pulled: Reals,
     buffer: Reals,
     back: bool,
-    offsets: Ints,
-    bases: Ints,
-    run: int,
-    bits: int,
-    lanes: int,
-    steps: Ints,
-    matrices: Reals,
-    factors: Reals,
-    places: Ints,
-    ops: Ints,
-    low: Ints,
-    width: Ints,
-    local: Ints,
-    wide: Complexes,
-    room: Complexes,
-    asked: NDArray[np.bool_],
-    transitions: Reals,
-    turned: Reals,
-    spun: Reals,
-    overlaps: Reals,
+    block: Blocks,
+    work: Steps,
+    wide: WideGates,
+    found: Found,
 ) -> None:
     """Do the steps of a sweep on some blocks of ψ, or undo them, the last first, on ψ and all λ.
 
     Args:
         psi: (2, D), changed in place. pulled: λ, (K, 2, D). buffer: (1 + K, 2, 2^bits or more), room.
         back: whether the steps are undone; matrices, factors and wide are those of the inverse steps then.
-        offsets, run: of a block. bases: (blocks,), those to be done. bits: how many are local, and how many
-            of them are lanes.
-        steps: (S, STEP_WIDTH). matrices: (G, NUMBERS). factors: (G', TURN_NUMBERS), places: (G', LOCAL).
-        ops, low, width, local: where wide gates act (`pure.plan`, kind MANY). wide: (W, E) their matrices
-            by rows, and behind each its generator. room: for the local states of one of them. asked: (W,)
-            whether the derivative is.
-        transitions: (G, K, NUMBERS), T of a DENSE step as it is behind it. turned: (G', K, 3, 3), of every
-            bit of a PRODUCT z and u as they are before it (`group_vectors.differences`).
-        spun: (G', K, LOCAL), of one with phases at angles d (`group_vectors.diagonal`). overlaps: (W, K),
-            Im <λ|G|ψ>. All are added to.
+        found: is added to.
     """
-    x, others, last = buffer[0], pulled.shape[0], steps.shape[0] - 1
-    count = 1 << (bits - lanes - GROUP_QUBITS)
-    for b in range(bases.size):
+    x, others, last = buffer[0], pulled.shape[0], work.steps.shape[0] - 1
+    count = 1 << (block.bits - block.lanes - GROUP_QUBITS)
+    for b in range(block.bases.size):
+        base = block.bases[b]
         for k in range(1 + others):
-            _gather(psi if k == 0 else pulled[k - 1], bases[b], offsets, run, buffer[k])
-        for i in range(steps.shape[0]):
-            step = steps[last - i if back else i]
+            _gather(psi if k == 0 else pulled[k - 1], base, block.offsets, block.run, buffer[k])
+        for i in range(work.steps.shape[0]):
+            step = work.steps[last - i if back else i]
             what, number = step[WHAT], step[NUMBER]
             for k in range(others):
                 y = buffer[1 + k]
                 if what == DENSE:
-                    t = transitions[number, k]
+                    t = found.transitions[number, k]
                     transition(x[0], x[1], y[0], y[1], count, step[A], step[B], step[C], t)
                 elif what == PRODUCT and step[FLAGS] & ANGLES:
-                    d = spun[number, k]
-                    diagonal(x[0], x[1], y[0], y[1], count, step[A], step[B], step[C], places[number], d)
-                elif what == WIDE and asked[number]:
-                    size = ops[number, SECOND] * ops[number, SECOND]
-                    g = wide[number, size : 2 * size]
-                    overlaps[number, k] += _overlap_wide(y, x, ops[number], low, width, local, g)
+                    d, places = found.diagonals[number, k], work.places[number]
+                    diagonal(x[0], x[1], y[0], y[1], count, step[A], step[B], step[C], places, d)
+                elif what == WIDE and wide.asked[number]:
+                    size = wide.ops[number, SECOND] * wide.ops[number, SECOND]
+                    g = wide.matrices[number, size : 2 * size]
+                    o = _overlap_wide(y, x, wide.ops[number], wide.low, wide.width, wide.local, g)
+                    found.overlaps[number, k] += o
             for k in range(1 + others):
-                _step(
-                    buffer[k],
-                    step,
-                    bits,
-                    lanes,
-                    matrices,
-                    factors,
-                    places,
-                    ops,
-                    low,
-                    width,
-                    local,
-                    wide,
-                    room,
-                )
+                _step(buffer[k], step, block, work, wide)
             if what != PRODUCT:
                 continue
             for k in range(others):
                 y = buffer[1 + k]
                 for bit in range(GROUP_QUBITS):
                     if step[FLAGS] >> bit & 1:
-                        d = turned[number, k, bit]
+                        d = found.differences[number, k, bit]
                         differences(x[0], x[1], y[0], y[1], 4 * count, step[A + bit], d)
         for k in range(1 + others):
-            _scatter(buffer[k], bases[b], offsets, run, psi if k == 0 else pulled[k - 1])
+            _scatter(buffer[k], base, block.offsets, block.run, psi if k == 0 else pulled[k - 1])

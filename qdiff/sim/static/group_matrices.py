@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from qdiff.sim.machine.compiled import entry, inner, plain
 from qdiff.sim.static.group_sizes import GROUP_QUBITS, LOCAL
-from qdiff.sim.static.group_vectors import TURN_NUMBERS
+from qdiff.sim.static.group_vectors import PRODUCT_NUMBERS
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -113,7 +113,7 @@ def bind(
 
     Args:
         members, dense, factors, phases, spins: see `group_tables`. c: (N, E) coefficients of instances.
-        matrices, inverses: (G, NUMBERS). products, back: (G', TURN_NUMBERS). room: (3, 2, LOCAL, LOCAL).
+        matrices, inverses: (G, NUMBERS). products, back: (G', PRODUCT_NUMBERS). room: (3, 2, LOCAL, LOCAL).
     """
     x, spare = room[0], room[1]
     for g in range(dense.size - 1):
@@ -140,7 +140,7 @@ def bind(
                 place = 8 * i + 2 * (k if k == 0 or k == 3 else 3 - k)
                 back[g, place], back[g, place + 1] = a.real, -a.imag
         for s in range(LOCAL):
-            place = TURN_NUMBERS - 2 * LOCAL + 2 * s
+            place = PRODUCT_NUMBERS - 2 * LOCAL + 2 * s
             phase = phases[g, s]
             for j in range(spin_starts[g], spin_starts[g + 1]):
                 if spins[j, 2 + s] >= 0:
@@ -194,8 +194,8 @@ def collect(
     c: Complexes,
     wanted: NDArray[np.bool_],
     transitions: Floats,
-    turned: Floats,
-    spun: Floats,
+    differences: Floats,
+    diagonals: Floats,
     gradients: Floats,
     room: Floats,
 ) -> None:
@@ -203,7 +203,7 @@ def collect(
 
     Args:
         members … c: as of `bind`; rows, columns, values: entries of generators. wanted: (N,).
-        transitions, turned, spun: see `group_kernels.sweep`.
+        transitions, differences, diagonals: see `group_kernels.Found`.
         gradients: (K, N). room: (3, 2, LOCAL, LOCAL).
     """
     y, v, spare = room[0], room[1], room[2]
@@ -228,14 +228,15 @@ def collect(
                 if m > first:
                     _rows(y, member, u, ADJOINT, spare)
                     _rows(v, member, u, TRANSPOSED, spare)
-    for g in range(turned.shape[0]):
+    for g in range(differences.shape[0]):
         for j in range(spin_starts[g], spin_starts[g + 1]):
             for k in range(gradients.shape[0]):
                 for s in range(LOCAL):
-                    gradients[k, spins[j, 0]] += strengths[j, s] * spun[g, k, s]
+                    gradients[k, spins[j, 0]] += strengths[j, s] * diagonals[g, k, s]
         for i in range(GROUP_QUBITS):
             for k in range(gradients.shape[0]):
-                z, u_re, u_im = turned[g, k, i, 0], turned[g, k, i, 1], turned[g, k, i, 2]
+                found = differences[g, k, i]
+                z, u_re, u_im = found[0], found[1], found[2]
                 # A = ((z/2, u/2i), (conj(u/2i), -z/2)): Hermitian, without a trace.
                 a, b = 0.5 * z, complex(0.5 * u_im, -0.5 * u_re)
                 for m in range(factors[3 * g + i], factors[3 * g + i + 1]):

@@ -24,10 +24,10 @@ Reals = NDArray[Any]
 
 NUMBERS = 2 * LOCAL * LOCAL
 """Of a matrix of a group: real and imaginary part of each entry, row by row."""
-TURN_NUMBERS = 8 * GROUP_QUBITS + 2 * LOCAL
+PRODUCT_NUMBERS = 8 * GROUP_QUBITS + 2 * LOCAL
 """Of a product: three matrices, and a phase for each local state."""
 PHASES, BACK, ANGLES = 1 << GROUP_QUBITS, 2 << GROUP_QUBITS, 4 << GROUP_QUBITS
-"""What `turn` does besides the matrices on the qubits of bits 0, 1 and 2; ANGLES: some phases are those of
+"""What `product` does besides the matrices on the qubits of bits 0, 1 and 2; ANGLES: some phases are those of
 gates with angles."""
 ROWS = 4  # of a matrix at a time: so many chains of additions keep both arithmetic units busy
 TILE_ROWS, TILE_COLUMNS = 4, 2  # of a transition matrix at a time: its sums stay in registers
@@ -114,7 +114,7 @@ def _act(typing_context: Any, re: Any, im: Any, count: Any, s0: Any, s1: Any, s2
     return types.void(re, im, _INDEX, _INDEX, _INDEX, _INDEX, matrix), generate
 
 
-def _turn(
+def _product(
     typing_context: Any,
     re: Any,
     im: Any,
@@ -323,11 +323,11 @@ transition = cast(
     Callable[[Reals, Reals, Reals, Reals, int, int, int, int, Reals], None], intrinsic(_transition)
 )
 """transition(xr, xi, yr, yi, count, 2^b0, 2^b1, 2^b2, T): T[s, t] += Σ x_s conj(y_t) over all bases."""
-turn = cast(
-    Callable[[Reals, Reals, int, int, int, int, NDArray[np.int64], int, Reals], None], intrinsic(_turn)
+product = cast(
+    Callable[[Reals, Reals, int, int, int, int, NDArray[np.int64], int, Reals], None], intrinsic(_product)
 )
-"""turn(re, im, count, 2^b0, 2^b1, 2^b2, places, what, numbers): matrices on single qubits, then phases, then
-local state s moves to base + places[s]; with BACK it comes from there, then phases, then matrices."""
+"""product(re, im, count, 2^b0, 2^b1, 2^b2, places, what, numbers): matrices on single qubits, then phases,
+then local state s moves to base + places[s]; with BACK it comes from there, then phases, then matrices."""
 diagonal = cast(
     Callable[[Reals, Reals, Reals, Reals, int, int, int, int, NDArray[np.int64], Reals], None],
     intrinsic(_diagonal),

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from qdiff.sim.exact import Floats
 from qdiff.sim.generators import effective_generator
 from qdiff.sim.static import group_kernels, group_matrices
+from qdiff.sim.static.group_kernels import Blocks, Found, Steps, WideGates
 from qdiff.sim.static.group_sizes import BLOCK_BITS, GROUP_QUBITS, LOCAL
 from qdiff.sim.static.group_tables import GroupTables, SweepTables, group_tables
-from qdiff.sim.static.group_vectors import BACK, NUMBERS, TURN_NUMBERS, lane_bits
+from qdiff.sim.static.group_vectors import BACK, NUMBERS, PRODUCT_NUMBERS, lane_bits
 from qdiff.sim.static.line import Line
 from qdiff.sim.static.operators import Operator
 from qdiff.sim.static.rooms import Rooms
@@ -113,8 +114,8 @@ class Groups:
             coefficients,
             np.empty((dense, NUMBERS), self.dtype),
             np.empty((dense, NUMBERS), self.dtype),
-            np.empty((products, TURN_NUMBERS), self.dtype),
-            np.empty((products, TURN_NUMBERS), self.dtype),
+            np.empty((products, PRODUCT_NUMBERS), self.dtype),
+            np.empty((products, PRODUCT_NUMBERS), self.dtype),
             *self._wide(coefficients, angles),
         )
         group_matrices.bind(
@@ -186,10 +187,10 @@ class Groups:
         group_matrices.collect(
             t.members, t.dense, t.factors, t.rows, t.columns, t.values,
             t.spins, t.spin_starts, t.strengths, bound.coefficients,
-            wanted, found[0], found[1], found[2], slopes, _room(),
+            wanted, found.transitions, found.differences, found.diagonals, slopes, _room(),
         )  # fmt: skip
         for w, i in enumerate(t.wide):
-            slopes[:, i] += found[3][w]
+            slopes[:, i] += found.overlaps[w]
         return values, slopes
 
     # --- blocks ---
@@ -212,12 +213,10 @@ class Groups:
         t, chunks = self.tables, min(CHUNKS, len(swept.bases))
         edges = [len(swept.bases) * i // chunks for i in range(chunks + 1)]
         dense, products, wide = swept.groups
-        sizes = [some.stop - some.start for some in swept.groups]
-        sums = _sums(*sizes, len(pulled), chunks)
+        sums = _sums(*(some.stop - some.start for some in swept.groups), len(pulled), chunks)
         back = asked is not None
-        matrices, factors, gates = numbers[0][dense], numbers[1][products], numbers[2][wide]
-        moves, ops = t.moves[products], t.wide_ops[wide]
         wanted = self._nothing_asked[wide] if asked is None else asked[wide]
+        work = Steps(steps, numbers[0][dense], numbers[1][products], t.moves[products])
 
         def some(first: int, last: int) -> None:
             shape = 1 + len(pulled), 2, (1 << swept.bits) + PAD
@@ -226,13 +225,12 @@ class Groups:
 
         def on_blocks(first: int, last: int, buffer: Reals) -> None:
             room = np.empty(self._local_states, dtype=np.complex128)
+            gates = WideGates(t.wide_ops[wide], t.low, t.width, t.local, numbers[2][wide], room, wanted)
             for chunk in range(first, last):
-                group_kernels.sweep(
-                    psi, pulled, buffer, back, swept.offsets, swept.bases[edges[chunk] : edges[chunk + 1]],
-                    swept.run, swept.bits, self.lanes, steps, matrices, factors, moves,
-                    ops, t.low, t.width, t.local, gates, room, wanted,
-                    sums[0][chunk], sums[1][chunk], sums[2][chunk], sums[3][chunk],
-                )  # fmt: skip
+                bases = swept.bases[edges[chunk] : edges[chunk + 1]]
+                blocks = Blocks(bases, swept.offsets, swept.run, swept.bits, self.lanes)
+                found = Found(*(total[chunk] for total in sums))
+                group_kernels.sweep(psi, pulled, buffer, back, blocks, work, gates, found)
 
         over_ranges(some, chunks, threads)
         if not back:
@@ -242,11 +240,9 @@ class Groups:
         return [total.sum(axis=0) for total in sums]  # in one order, whatever the threads
 
 
-def _sums(
-    dense: int, products: int, wide: int, width: int, *chunks: int
-) -> tuple[Floats, Floats, Floats, Floats]:
-    """Zeros for what derivatives are found from; see `group_kernels.sweep`."""
-    return (
+def _sums(dense: int, products: int, wide: int, width: int, *chunks: int) -> Found:
+    """Zeros for what derivatives are found from."""
+    return Found(
         np.zeros((*chunks, dense, width, NUMBERS)),
         np.zeros((*chunks, products, width, GROUP_QUBITS, 3)),
         np.zeros((*chunks, products, width, LOCAL)),

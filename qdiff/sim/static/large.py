@@ -1,12 +1,13 @@
 """Registers of many amplitudes: one set of parameters after the other, each by groups of gates (`groups`).
 
-Where a state has more than 2^16 amplitudes threads share its blocks; below, they share the sets.
+Where a state has more than 2^14 amplitudes threads share its blocks; below, they share the sets.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,9 +24,29 @@ from qdiff.sim.static.line import Line
 from qdiff.sim.static.operators import Operator
 from qdiff.sim.static.threads import over_ranges, shared_from
 
-Exponents: TypeAlias = NDArray[np.int64]
-_Scaled: TypeAlias = tuple[list[Operator], Exponents]
 _Names: TypeAlias = tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """Observables O_k = c_k + 2^e_k A_k, with A_k ψ of the size of ψ.
+
+    Attributes:
+        operators: A_k. exponents: e, (K,). constants: c, (K,). observables: kept, so that an id is one's own.
+    """
+
+    operators: list[Operator]
+    exponents: NDArray[np.int64]
+    constants: Floats
+    observables: tuple[Observable, ...]
+
+    def values(self, found: Floats) -> Floats:
+        """Return the expectations of O_k from those of A_k, (…, K)."""
+        return np.ldexp(found, self.exponents) + self.constants
+
+    def slopes(self, found: Floats) -> Floats:
+        """Return derivatives of O_k from those of A_k, (…, K, N)."""
+        return np.ldexp(found, self.exponents[:, None])
 
 
 class Large:
@@ -50,7 +71,7 @@ class Large:
         self.groups = Groups(line, dtype)
         self._coefficients = Coefficients(line.instances)
         self._angles: dict[_Names, Angles] = {}
-        self._operators: dict[tuple[int, ...], tuple[_Scaled, tuple[Observable, ...]]] = {}
+        self._operators: dict[tuple[int, ...], Scaled] = {}
 
     def values(self, parameters: Floats, observables: Sequence[Observable], threads: int) -> Floats:
         """Return the expectations, (P, k), at parameters (P, number of them).
@@ -59,13 +80,13 @@ class Large:
             EvaluationError: an angle has no value.
         """
         angles, result = self.angles(()), np.empty((len(parameters), len(observables)))
-        at, (operators, exponents) = angles.at(parameters), self.operators(observables)
+        at, asked = angles.at(parameters), self.operators(observables)
 
         def one(p: int, inside: int) -> None:
-            result[p] = self.groups.values(self._bound(at[p]), operators, inside)
+            result[p] = self.groups.values(self._bound(at[p]), asked.operators, inside)
 
         self._over_rows(len(parameters), threads, one)
-        return np.ldexp(result, exponents)
+        return asked.values(result)
 
     def gradients(
         self,
@@ -83,7 +104,8 @@ class Large:
         Raises:
             EvaluationError: an angle has no value, or a derivative that is asked for.
         """
-        angles, (operators, exponents) = self.angles(wrt), self.operators(observables)
+        angles, asked = self.angles(wrt), self.operators(observables)
+        operators = asked.operators
         at, wanted = angles.at(parameters), angles.wanted
         values = np.empty((len(parameters), len(observables)))
         by_instance = np.empty((*values.shape, len(wanted)))
@@ -97,8 +119,7 @@ class Large:
                 )
 
         self._over_rows(len(parameters), threads, one)
-        by_instance = np.ldexp(by_instance, exponents[:, None])
-        return np.ldexp(values, exponents), angles.pull_back(parameters, by_instance)
+        return asked.values(values), angles.pull_back(parameters, asked.slopes(by_instance))
 
     def state(self, parameters: Floats, threads: int) -> NDArray[np.complex128]:
         """Return the final state at one set of parameters, (2ⁿ,), bit i for qubit i."""
@@ -122,18 +143,22 @@ class Large:
             keep(self._angles, names, found, MANY)
         return found
 
-    def operators(self, observables: Sequence[Observable]) -> tuple[list[Operator], Exponents]:
-        """The observables on final states of `groups`, each divided by 2^e so that Oψ is of the size of ψ."""
+    def operators(self, observables: Sequence[Observable]) -> Scaled:
+        """The observables on final states of `groups`."""
         key = tuple(map(id, observables))
         known = self._operators.get(key)
         if known is None:
             plain = [self.operator(o, self.groups.bits).moved(self.groups.places) for o in observables]
-            exponents = [_exponent(operator.absolute) for operator in plain]
-            scaled = [o.divided(e) for o, e in zip(plain, exponents, strict=True)]
-            # Observables are kept with their operators, so that an id is one's own.
-            known = (scaled, np.array(exponents, dtype=np.int64)), tuple(observables)
+            split = [o.split() for o in plain]
+            exponents = [_exponent(o.absolute) for _, o in split]
+            known = Scaled(
+                [o.divided(e) for (_, o), e in zip(split, exponents, strict=True)],
+                np.array(exponents, dtype=np.int64),
+                np.array([c for c, _ in split], dtype=np.float64),
+                tuple(observables),
+            )
             keep(self._operators, key, known, MANY)
-        return known[0]
+        return known
 
     def _bound(self, angles: Floats) -> Any:
         return self.groups.bound(self._coefficients.at(angles), angles)

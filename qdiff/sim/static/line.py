@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qdiff.sim.exact import Floats
-from qdiff.sim.flow import END, Flow
+from qdiff.sim.exact import Floats, Parameters
+from qdiff.sim.flow import Flow
 from qdiff.sim.pure.numbers import Numbers
-from qdiff.sim.pure.paths import Path
-from qdiff.sim.pure.plan import Layouts
-from qdiff.sim.pure.segments import Segment
-from qdiff.sim.readings import Rows
+from qdiff.sim.pure.plan import Layouts, Plan
+from qdiff.sim.pure.single_path import SinglePath
 from qdiff.sim.static.operators import Operator
 
 if TYPE_CHECKING:
@@ -26,19 +24,15 @@ if TYPE_CHECKING:
 BYTES_PER_ENTRY = 2 * 16  # of a gate and of its inverse
 
 
-class Line:
-    """The one path of a program at given compared parameters, ready to run."""
+class Line(SinglePath):
+    """The path of a program, laid out gate by gate; what runs it in other ways is kept with it."""
 
-    def __init__(self, flow: Flow, path: Path, layouts: Layouts, rows: Rows) -> None:
-        self.qubits = len(flow.program.qubits)
+    def __init__(self, flow: Flow, compared: Parameters, layouts: Layouts) -> None:
+        super().__init__(flow, compared)
         self.gates = flow.gates
-        self.path = path
-        self.rows = rows
-        self.ended = path.point == END
         self.lanes: Lanes | None = None  # made when they are first asked for
         self.large: Large | None = None
-        segment = Segment(flow, path, layouts)
-        self.executed, self.instances, self.plan = segment.executed, segment.instances, segment.plan
+        self.plan: Plan = layouts.plan(self.sequence)
         self.bytes = BYTES_PER_ENTRY * self.instances.entries * len(self.executed)
 
 
@@ -83,19 +77,8 @@ def second_order(
         by_angle,
         by_angle_tangents,
     )
-    first = _by_expression(line, by_angle)
-    moved = _by_expression(line, by_angle_tangents.reshape(1, width * along, count))
+    first = line.by_expression(by_angle)
+    moved = line.by_expression(by_angle_tangents.reshape(1, width * along, count))
     products = numbers.chain_rule(moved, width * along).reshape(width, along, -1)
     products += numbers.second_chain_rule(first, width, directions)
     return values, numbers.chain_rule(first, width)[0], products
-
-
-def _by_expression(line: Line, by_instance: Floats) -> dict[tuple[int, int], Floats]:
-    """Sum (P, k, N) by (expression, row): (P, k) each."""
-    result: dict[tuple[int, int], Floats] = {}
-    for i, (_, row) in enumerate(line.instances.instances):
-        e = int(line.instances.expressions[i])
-        if e >= 0:
-            found = result.get((e, row))
-            result[e, row] = by_instance[:, :, i] if found is None else found + by_instance[:, :, i]
-    return result

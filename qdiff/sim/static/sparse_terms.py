@@ -62,6 +62,10 @@ class SparseTerms:
             divided.data = np.ldexp(data, -exponent)
         return SparseTerms(divided, self.places, self.qubits)
 
+    def split(self) -> tuple[float, SparseTerms]:
+        """Return 0 and M: what of a matrix is a multiple of the identity is not looked for."""
+        return 0.0, self
+
     @property
     def absolute(self) -> float:
         """The largest sum of |entries| in a row, at least the norm of M."""

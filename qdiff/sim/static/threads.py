@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 
+from qdiff.sim.cores import cores
 from qdiff.sim.static.state_arrays import Reals
 
-THREADS_FROM = 1 << 16
+THREADS_FROM = 1 << 14
 """Up to so many amplitudes one thread is as fast as several."""
 
 
@@ -22,14 +25,29 @@ def threads_for(psi: Reals, threads: int) -> int:
 
 
 def over_ranges(some: Callable[[int, int], None], count: int, threads: int) -> None:
-    """Call some(first, last) on consecutive ranges that make up range(count), one for each thread."""
+    """Call some(first, last) on consecutive ranges that make up range(count), one for each thread.
+
+    `some` must not call this function: the threads that it would wait for may wait for it.
+    """
     threads = max(1, min(threads, count))
     if threads == 1:
         some(0, count)
         return
     edges = [count * i // threads for i in range(threads + 1)]
-    with ThreadPoolExecutor(threads - 1) as pool:
-        others = [pool.submit(some, edges[i], edges[i + 1]) for i in range(1, threads)]
+    others = [_pool().submit(some, edges[i], edges[i + 1]) for i in range(1, threads)]
+    try:
         some(edges[0], edges[1])
-        for other in others:
-            other.result()
+    finally:
+        wait(others)  # they write where the caller reads
+    for other in others:
+        other.result()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Threads that wait for work: to start one takes as long as a state of 2^15 amplitudes."""
+    return ThreadPoolExecutor(max(1, cores() - 1), thread_name_prefix="qdiff")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked process has no threads

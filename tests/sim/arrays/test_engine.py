@@ -176,8 +176,8 @@ def test_an_objective_on_arrays() -> None:
 def test_little_memory_means_smaller_parts_and_the_same_results() -> None:
     program, rows = circuit(5)
     plenty = ArrayEngine(program)
-    ((course, _),) = list(plenty._by_course(rows))
-    little = ArrayEngine(program, max_memory=3 * 16 * 64 + course.bytes)
+    ((way, _),) = list(plenty._by_way(rows))
+    little = ArrayEngine(program, max_memory=3 * 16 * 64 + way.bytes)
     for mine, other in zip(
         little.gradients(rows, OBSERVABLES, ("t",)), plenty.gradients(rows, OBSERVABLES, ("t",)), strict=True
     ):

@@ -18,8 +18,8 @@ from qdiff.sim.static.group_vectors import (
     differences,
     exchange,
     lane_bits,
+    product,
     transition,
-    turn,
 )
 
 Reals = NDArray[Any]
@@ -37,7 +37,7 @@ def run_act(x: Reals, count: int, a: int, b: int, c: int, matrix: Reals) -> None
 def run_turn(
     x: Reals, count: int, a: int, b: int, c: int, places: NDArray[np.int64], what: int, numbers: Reals
 ) -> None:
-    turn(x[0], x[1], count, a, b, c, places, what, numbers)
+    product(x[0], x[1], count, a, b, c, places, what, numbers)
 
 
 @entry

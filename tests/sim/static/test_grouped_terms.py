@@ -89,8 +89,7 @@ def test_an_observable_against_its_matrix() -> None:
 
 
 @pytest.mark.parametrize(("qubits", "number"), [(2, 3), (13, 50), (16, 60)])
-def test_threads_change_no_bit(qubits: int, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qdiff.sim.static.threads.THREADS_FROM", 1 << 14)
+def test_threads_change_no_bit(qubits: int, number: int) -> None:
     rng = np.random.default_rng(qubits)
     terms, psi = GroupedTerms(random_masks(rng, qubits, number, 20), qubits), random_state(rng, qubits)
     out, value = applied(terms, psi)

@@ -56,8 +56,7 @@ def test_some_qubits_of_a_register(qubits: int, places: tuple[int, ...], real: b
     assert terms.expectation(psi) == value
 
 
-def test_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qdiff.sim.static.threads.THREADS_FROM", 1 << 14)
+def test_threads_change_no_bit() -> None:
     rng = np.random.default_rng(1)
     psi = random_state(rng, 15)
     terms = SparseTerms(random_matrix(rng, 3, real=False), (14, 5, 0), 15)

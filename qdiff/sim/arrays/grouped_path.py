@@ -16,33 +16,23 @@ from numpy.typing import NDArray
 from qdiff.sim.arrays.groups import Algebra, grouped, shapes_of
 from qdiff.sim.arrays.operators import Operators
 from qdiff.sim.arrays.primitives import Array, ArrayLibrary, Complexes
-from qdiff.sim.exact import Floats
-from qdiff.sim.flow import END, Flow
-from qdiff.sim.pure.matrices import Instances
+from qdiff.sim.exact import Floats, Parameters
+from qdiff.sim.flow import Flow
 from qdiff.sim.pure.numbers import Numbers
-from qdiff.sim.pure.paths import Path
-from qdiff.sim.readings import Rows
+from qdiff.sim.pure.single_path import SinglePath
 
 BYTES_PER_ENTRY = 16
 
 
-class Course:
+class GroupedPath(SinglePath):
     """The path of a program at given compared parameters, with its gates in groups.
 
     Args:
         window: qubits of a group at most.
     """
 
-    def __init__(self, flow: Flow, path: Path, rows: Rows, window: int) -> None:
-        self.flow = flow
-        self.qubits = len(flow.program.qubits)
-        self.path = path
-        self.rows = rows
-        self.ended = path.point == END
-        distinct: dict[tuple[int, int], int] = {}
-        self.sequence = [(gate, distinct.setdefault((gate, row), len(distinct))) for gate, row in path.gates]
-        self.executed = np.bincount([n for _, n in self.sequence], minlength=len(distinct))
-        self.instances = Instances(flow.gates, list(distinct))
+    def __init__(self, flow: Flow, compared: Parameters, window: int) -> None:
+        super().__init__(flow, compared)
         self.groups = grouped(flow.gates, self.sequence, self.qubits, window)
         self.shapes = shapes_of(flow.gates, self.groups)
 
@@ -55,21 +45,21 @@ class Course:
 
 
 class Bound:
-    """A course at some sets of parameters, its matrices on the device.
+    """A path at some sets of parameters, its matrices on the device.
 
     Args:
         back: whether the inverse gates are needed.
     """
 
-    def __init__(self, course: Course, library: ArrayLibrary, numbers: Numbers, *, back: bool) -> None:
-        self.course = course
+    def __init__(self, way: GroupedPath, library: ArrayLibrary, numbers: Numbers, *, back: bool) -> None:
+        self.way = way
         self.library = library
         self.numbers = numbers
         self.count = len(numbers.parameters)
-        self.coefficients = course.instances.at(numbers)
-        self.algebras = [Algebra(shape, self.coefficients) for shape in course.shapes]
-        self.matrices: list[Array] = [None] * len(course.groups)
-        self.inverses: list[Array] = [None] * len(course.groups)
+        self.coefficients = way.instances.at(numbers)
+        self.algebras = [Algebra(shape, self.coefficients) for shape in way.shapes]
+        self.matrices: list[Array] = [None] * len(way.groups)
+        self.inverses: list[Array] = [None] * len(way.groups)
         for algebra in self.algebras:
             found = algebra.matrices()
             self._bring(self.matrices, algebra, found)
@@ -84,8 +74,8 @@ class Bound:
 
     def forward(self) -> Array:
         """Return the final states."""
-        states = self.library.zeros(self.count, self.course.qubits)
-        for group, matrix in zip(self.course.groups, self.matrices, strict=True):
+        states = self.library.zeros(self.count, self.way.qubits)
+        for group, matrix in zip(self.way.groups, self.matrices, strict=True):
             states = self.library.apply_matrix(states, matrix, group.qubits, group.controls)
         return states
 
@@ -95,11 +85,11 @@ class Bound:
 
     def gradients(self, observables: Sequence[Operators]) -> tuple[Floats, Floats]:
         """Return the expectations, (P, k), and their derivatives, (P, k, d)."""
-        library, groups = self.library, self.course.groups
+        library, groups = self.library, self.way.groups
         psi = self.forward()
         pulled = [library.apply_operators(psi, observable) for observable in observables]
         values = np.stack([library.inner(psi, pulled_one).real for pulled_one in pulled], axis=1)
-        wanted = self.course.instances.wanted(self.numbers)
+        wanted = self.way.instances.wanted(self.numbers)
         asked = [any(wanted[i] for _, i in group.gates) for group in groups]
         found: list[list[Array]] = [[] for _ in groups]
         for g in reversed(range(len(groups))):
@@ -116,7 +106,7 @@ class Bound:
 
     def _chained(self, found: list[list[Array]], wanted: NDArray[np.bool_], width: int) -> Floats:
         """Derivatives by parameters, (P, k, d), from the transition matrices of the groups."""
-        by_instance = np.zeros((self.count, width, len(self.course.executed)))
+        by_instance = np.zeros((self.count, width, len(self.way.executed)))
         for algebra in self.algebras:
             shape, size = algebra.shape, algebra.size
             groups = [g for g in shape.groups.tolist() if found[g]]
@@ -129,15 +119,4 @@ class Bound:
                 slopes = algebra.derivatives(all_of, wanted)
                 # Instances come more than once: in loops, and where gates are equal.
                 np.add.at(by_instance[:, k].T, shape.instances, slopes.swapaxes(1, 2))
-        return self.numbers.chain_rule(by_expression(self.course.instances, by_instance), width)
-
-
-def by_expression(instances: Instances, by_instance: Floats) -> dict[tuple[int, int], Floats]:
-    """Sum (P, k, N) by (expression, row): (P, k) each."""
-    result: dict[tuple[int, int], Floats] = {}
-    for i, (_, row) in enumerate(instances.instances):
-        e = int(instances.expressions[i])
-        if e >= 0:
-            found = result.get((e, row))
-            result[e, row] = by_instance[:, :, i] if found is None else found + by_instance[:, :, i]
-    return result
+        return self.numbers.chain_rule(self.way.by_expression(by_instance), width)
