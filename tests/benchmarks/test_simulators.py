@@ -32,7 +32,8 @@ def test_both_tables_or_those_that_are_named(
     assert measured == [*all_shots, *all_static]
     head = ["", "| what | goal | measured | |", "|---|---|---|---|"]
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("qdiff ") and lines[1:4] == head
+    assert lines[0].startswith("qdiff ")
+    assert lines[1:4] == head
     measured.clear()
     called(monkeypatch, "static", "--only", "JAX")
     assert measured == [name for name in all_static if "JAX" in name]

@@ -273,6 +273,18 @@ def test_single_precision_is_within_its_bounds(qubits: int, seed: int) -> None:
         assert np.array_equal(curved[0].products, curved[1].products)
 
 
+def test_a_constant_costs_single_precision_nothing() -> None:
+    program = circuit(5, 4)
+    row = {name: 0.1 + i for i, name in enumerate(program.parameters)}
+    single, exact = PureStateEngine(program, dtype="complex64"), PureStateEngine(program)
+    text = f"Z[{program.qubits[0]}] + X[{program.qubits[3]}]"
+    plain, shifted = parse_observable(text), parse_observable(f"{text} + 1e6")
+    value, slopes = single.gradients([row], [shifted], program.trainable)
+    expected, expected_slopes = exact.gradients([row], [plain], program.trainable)
+    assert value - 1e6 == pytest.approx(expected, abs=1e-6)
+    assert slopes == pytest.approx(expected_slopes, abs=1e-5)
+
+
 @pytest.mark.parametrize("dtype", ["float64", None, 7, "complex256x"])
 def test_what_is_no_type_of_amplitudes(dtype: object) -> None:
     with pytest.raises(QdiffError) as caught:

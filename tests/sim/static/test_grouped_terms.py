@@ -178,3 +178,26 @@ def test_arrays_that_are_no_states_are_refused() -> None:
         terms.apply(psi, np.zeros((2, 8), dtype=np.float32))
     with pytest.raises(QdiffError, match="needs an array of its own"):
         terms.apply(psi, psi)
+
+
+@pytest.mark.parametrize("qubits", [1, 2, 3, 6, 11])
+def test_the_identity_is_split_off(qubits: int) -> None:
+    rng = np.random.default_rng(qubits)
+    masks, psi = random_masks(rng, qubits, 12, 3), random_state(rng, qubits)
+    plain = [np.append(some, [0, 0]) for some in (masks.flips, masks.signs, masks.kept, masks.ones)]
+    whole = GroupedTerms(Masks(*plain, np.append(masks.coefficients, [2.5, -1])), qubits)
+    constant, rest = whole.split()
+    c, out = applied(whole, psi)[1], applied(rest, psi)[0]
+    assert applied(rest, psi)[1] + constant == pytest.approx(c, abs=1e-13)
+    assert out + constant * psi == pytest.approx(applied(whole, psi)[0], abs=1e-13)
+    assert rest.split() == (0.0, rest)
+
+
+def test_nothing_but_the_identity() -> None:
+    psi = random_state(np.random.default_rng(1), 4)
+    zero = np.zeros(1, dtype=np.int64)
+    constant, rest = GroupedTerms(Masks(zero, zero, zero, zero, np.array([3 + 0j])), 4).split()
+    assert (constant, rest.terms, rest.absolute) == (3.0, 0, 0.0)
+    out, value = applied(rest, psi)
+    assert value == 0
+    assert not out.any()
