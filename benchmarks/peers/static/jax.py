@@ -5,8 +5,7 @@
 Ways: each gate by itself; neighbouring gates on a qubit multiplied first, then applied to the halves of the
 state or by `tensordot`; the same in a `lax.scan` over equal layers, with the CNOT of a layer as one
 permutation, which compiles several times as fast and is the only one tried on more than `SMALL` qubits. The
-batch is `jax.vmap` of each, or the scan with the sets as the last axis of the state. XLA runs on one thread
-by its flags (`benchmarks.static_contests`).
+batch is `jax.vmap` of each. XLA runs on one thread by its flags (`benchmarks.static_contests`).
 """
 
 from __future__ import annotations
@@ -214,64 +213,6 @@ def expectation(circuit: Circuit, psi: State) -> Any:
     return value + jnp.sum(diagonal * (psi.real**2 + psi.imag**2))
 
 
-def sets_last(circuit: Circuit) -> Ready:
-    """Rows of parameters at once, the rows as the last axis of the state: neighbours in memory."""
-    import jax
-    import jax.numpy as jnp
-    from jax import lax
-
-    layer, count = one_layer(circuit)
-    still, rows = np.arange(1 << circuit.qubits), circuit.qubits  # the axis of the rows
-
-    def pauli(step: Step, w: Any) -> tuple[Any, Any, Any, Any]:
-        """Entries of a matrix, (B,) each."""
-        m = matrix(step, [jnp.zeros(())] * layer.parameters)
-        if len(step.name) == 1:
-            return m[0, 0], m[0, 1], m[1, 0], m[1, 1]
-        half = step.at(w) / 2
-        c, s = jnp.cos(half), jnp.sin(half)
-        a, b = {"x": (c, -1j * s), "y": (c, -s), "z": (c - 1j * s, 0.0 * s)}[step.name[-1]]
-        return a, b, {"x": b, "y": s, "z": b}[step.name[-1]], jnp.conj(a)
-
-    def turned(psi: State, run: Sequence[Step], w: Any) -> State:
-        p, q, r, t = pauli(run[0], w)
-        for step in run[1:]:
-            a, b, c, d = pauli(step, w)
-            p, q, r, t = a * p + b * r, a * q + b * t, c * p + d * r, c * q + d * t
-        shape = psi.shape
-        psi = psi.reshape(1 << run[0].target, 2, -1, shape[-1])
-        zero, one = psi[:, 0], psi[:, 1]
-        return jnp.stack([p * zero + q * one, r * zero + t * one], axis=1).reshape(shape)
-
-    def body(psi: State, w: Any) -> tuple[State, None]:
-        places = still
-        for run in layer.runs():
-            if run[0].controls:
-                places = places[permuted(run[0], circuit.qubits)]
-                continue
-            if places is not still:
-                psi, places = moved(psi, places), still
-            psi = turned(psi, run, w)
-        return moved(psi, places), None
-
-    def moved(psi: State, places: Any) -> State:
-        return psi.reshape(len(still), -1)[places].reshape(psi.shape)
-
-    def value(w: Any) -> Any:
-        psi = jnp.zeros((2,) * rows + (w.shape[1],), dtype=complex).at[(0,) * rows].set(1)
-        psi = lax.scan(body, psi, w.reshape(count, -1, w.shape[1]))[0]
-        found = jax.vmap(partial(expectation, circuit), in_axes=rows)(psi)
-        return found.sum(), found
-
-    program = jax.jit(jax.value_and_grad(value, has_aux=True))
-
-    def call(w: Any) -> tuple[Any, Any]:
-        (_, found), gradient = program(w)
-        return found.block_until_ready(), gradient.block_until_ready().T
-
-    return Ready(call, lambda w: jnp.asarray(np.ascontiguousarray(np.asarray(w).T)))
-
-
 STATES: dict[str, Callable[[Circuit, Any], State]] = {
     "gate by gate": partial(by_gates, merged=False, apply=halves),
     "merged gates, halves": partial(by_gates, merged=True, apply=halves),
@@ -281,8 +222,7 @@ STATES: dict[str, Callable[[Circuit, Any], State]] = {
 }
 WAYS: dict[str, Way] = {name: partial(compiled, state=state, batch=False) for name, state in STATES.items()}
 BATCH: dict[str, Way] = {
-    **{f"vmap, {name}": partial(compiled, state=state, batch=True) for name, state in STATES.items()},
-    "scan, sets last": sets_last,
+    f"vmap, {name}": partial(compiled, state=state, batch=True) for name, state in STATES.items()
 }
 
 if __name__ == "__main__":
