@@ -63,14 +63,19 @@ def amount(number: float, unit: str) -> str:
     return f"{number:.3g} {unit}".rstrip()
 
 
-def median_seconds(action: Callable[[], object], repeat: int) -> float:
-    """Return the median time of an action, after one run that is not counted."""
+def median_seconds(action: Callable[[], object], repeat: int, calls: int = 1) -> float:
+    """Return the median time of an action, after one run that is not counted.
+
+    Args:
+        calls: of a short action for each of the times.
+    """
     action()
     times = []
     for _ in range(repeat):
         begun = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - begun)
+        for _ in range(calls):
+            action()
+        times.append((time.perf_counter() - begun) / calls)
     return statistics.median(times)
 
 

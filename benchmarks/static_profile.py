@@ -15,16 +15,15 @@ import cProfile
 import pstats
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import qdiff as qd
 from benchmarks import machine
-from benchmarks.figures import amount
+from benchmarks.figures import amount, median_seconds
 from benchmarks.workloads import ROOT, Workload, layered_ansatz
 
 LAYERS = (  # of the package: the first folder or file that a path begins with
@@ -35,6 +34,7 @@ LAYERS = (  # of the package: the first folder or file that a path begins with
     ("qdiff/sim/static", "engine"),
     ("qdiff/sim", "engine, shared parts"),
 )
+REPEAT = 5
 COMPILED, OTHER = "compiled functions", "other"
 UNFUSED_ROTATION = 8  # multiply-adds of float64 for each amplitude of a complex 2×2 matrix, at most
 
@@ -72,18 +72,6 @@ def watched() -> Iterator[dict[str, Kernel]]:
         del dispatcher.__call__
 
 
-def seconds(call: Callable[[], object], calls: int, repeat: int = 5) -> float:
-    """The median time of a warm call."""
-    call()
-    times = []
-    for _ in range(repeat):
-        begun = time.perf_counter()
-        for _ in range(calls):
-            call()
-        times.append((time.perf_counter() - begun) / calls)
-    return median(times)
-
-
 def layer(file: str, name: str) -> str:
     """The layer that a function belongs to."""
     if name == "compiled" and Path(file) == Path(__file__):
@@ -108,7 +96,7 @@ def by_layer(profile: cProfile.Profile, calls: int) -> dict[str, float]:
 def overhead(workload: Workload, calls: int) -> list[str]:
     """The rows of a small register."""
     f, w = workload.objective(threads=1), workload.params["w"]
-    whole = seconds(lambda: f.value_and_grad(w), calls)
+    whole = median_seconds(lambda: f.value_and_grad(w), REPEAT, calls)
     with watched() as kernels:
         for _ in range(calls):
             f.value_and_grad(w)
@@ -141,7 +129,7 @@ def work(workload: Workload) -> list[str]:
     f = workload.objective(threads=1)
     plain = qd.expectation(program, f"Z[{program.qubits[0]}]", threads=1)
     cheap, value, whole = (
-        seconds(call, 1) for call in (lambda: plain(w), lambda: f(w), lambda: f.value_and_grad(w))
+        median_seconds(call, REPEAT) for call in (lambda: plain(w), lambda: f(w), lambda: f.value_and_grad(w))
     )
     copy, rate = 2 * state / machine.copy_rate(state), machine.multiply_adds()
     rotations = sum(len(gate.angles) for gate in program.body if hasattr(gate, "angles"))

@@ -3,7 +3,7 @@
 Of n qubits, V meeting points with the stores that reach them (see `reachable`), B branches with G gates
 in all,
 
-    pure-state   3 · 16·2ⁿ bytes                    gates · 2ⁿ      where nothing is random
+    pure-state   2 · 16·2ⁿ bytes, a value 1        gates · 2ⁿ      where nothing is random
     branching    (states at the splits) · 16·2ⁿ    G · 2ⁿ          inf where branches cannot be counted;
                                                                     where every channel is a mixture
     hybrid       (2V + basis) · 8·4ⁿ               V · gates / points · 4ⁿ
@@ -185,13 +185,13 @@ def _hybrid(size: Size) -> Candidate:
 
 
 def _pure(size: Size) -> Candidate:
-    vectors = 3 * 16 * 2**size.qubits
+    state = 16 * 2**size.qubits
     return Candidate(
         name=PURE,
         refusal=f"the program has {size.random}" if size.random else "",
         operations=PURE_START + _forwards_and_back(size.whole.gates, size),
-        least=vectors,
-        likely=_real(vectors),
+        least=state,  # a value
+        likely=2 * _real(state),  # derivatives
     )
 
 

@@ -53,7 +53,7 @@ def test_reasons_tell_what_was_compared() -> None:
     choice = choose(program_on(16, LAYERS), MEMORY)
     assert choice.reason == (
         "the least work of the engines whose states fit (hybrid: about 4.5e+12 operations, 256 GiB; "
-        "pure-state: about 1.3e+07 operations, 3 MiB; branching: about 6.3e+07 operations, 3 MiB)"
+        "pure-state: about 1.3e+07 operations, 2 MiB; branching: about 6.3e+07 operations, 3 MiB)"
     )
     choice = choose(program_on(15, "while M[q[0]] = 1 do Ry(t)[q[0]] od"), MEMORY)
     assert choice.reason.startswith("the only engine whose states can fit (hybrid: about ")

@@ -5,7 +5,7 @@ standard     written against the Python array API standard; compiled: written in
 libraries    opens one of them by name, device and dtype
 operators    observables as windows, diagonals and flips
 groups       neighbouring gates together: matrices, and derivatives from transition matrices
-course       what is run along the one path of a program without measurement; `curvature`: second derivatives
+grouped_path the one path of a program without measurement, in groups; `curvature`: second derivatives
 engine       exact values and derivatives: `qd.ArrayEngine`
 control      where runs go on: the part of a plan that states have no part in, compiled
 steps        instructions of a plan on many states at once

@@ -19,9 +19,13 @@ from qdiff.sim.arrays.primitives import (
     Complexes,
     Floats,
     Ints,
+    checked_alike,
+    checked_contiguous,
     checked_matrix,
     checked_numbers,
+    checked_permutation,
     checked_places,
+    checked_register,
     checked_states,
 )
 from qdiff.sim.arrays.standard import REAL
@@ -122,8 +126,7 @@ class CompiledLibrary:
     def permute(self, states: Floats, source: Ints, phases: Complexes | None = None) -> Floats:
         """See `ArrayLibrary`."""
         n = self._qubits(states)
-        if not np.array_equal(np.sort(source), np.arange(1 << n)):
-            raise QdiffError(f"A permutation of {1 << n} basis states names each of them once.")
+        checked_permutation(source, n)
         moved = np.take(states, source, axis=2)
         return moved if phases is None else self.apply_diagonal(moved, phases, range(n))
 
@@ -163,9 +166,7 @@ class CompiledLibrary:
 
     def apply_operators(self, states: Floats, operators: Operators) -> Floats:
         """See `ArrayLibrary`."""
-        qubits = self._qubits(states)
-        if qubits != operators.qubits:
-            raise QdiffError(f"An observable on {operators.qubits} qubits meets states on {qubits}.")
+        checked_register(self._qubits(states), operators)
         result, m = np.zeros_like(states), operators.masks
         loops.operated(states, result, m.flips, m.signs, m.kept, m.ones, m.coefficients)
         return result
@@ -203,18 +204,13 @@ class CompiledLibrary:
                 f"States of numba are {self.real.name} (rows, 2, 2^n), real and imaginary parts apart; got "
                 f"{states.dtype} {states.shape}. Make them with `from_numpy`."
             )
-        if not anyhow and not states.flags.c_contiguous:
-            raise QdiffError(
-                "States must lie in memory row after row; these do not (a transposed or strided view). "
-                "Copy them first: `library.copy(states)`."
-            )
+        checked_contiguous(anyhow or states.flags.c_contiguous)
         return checked_states((len(states), states.shape[2]))
 
     def _alike(self, states: Floats, others: Floats) -> int:
         qubits = self._qubits(states)
         self._qubits(others)
-        if states.shape != others.shape:
-            raise QdiffError(f"Two states that meet have one shape, got {states.shape} and {others.shape}.")
+        checked_alike(states.shape, others.shape)
         return qubits
 
 

@@ -1,9 +1,13 @@
 """Second derivatives along a direction: forward with ψ̇, back with ψ̇ and λ̇, gate by gate.
 
 ψ̇ ← U ψ̇ - (i/2) ȧ K U ψ,      d/dv Im ⟨λ|K|ψ⟩ = Im ⟨λ̇|K|ψ⟩ + Im ⟨λ|K|ψ̇⟩ + ȧ Im ⟨λ|dK/da|ψ⟩
+
+Four states are held, ψ, ψ̇, λ and λ̇, and two more where a gate's generator is applied.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,6 +18,10 @@ from qdiff.sim.exact import Floats
 from qdiff.sim.flow import SmallGate
 from qdiff.sim.pure.numbers import Numbers
 from qdiff.sim.pure.plan import is_many
+
+STATES = 6
+"""Held at most."""
+_ON = np.array([0, 1], dtype=complex)
 
 
 class _Gate:
@@ -53,12 +61,15 @@ class _Along:
 
     def generated(self, states: Array, gate: _Gate, matrix: Complexes, factor: complex = 1.0) -> Array:
         """factor · K x, 0 where a control is 0."""
-        acted = self.library.apply_matrix(states, factor * matrix, gate.targets, gate.controls)
-        if not gate.controls:
-            return acted
-        # What the controls left alone is taken away again.
-        alone = self.library.apply_matrix(states, 0 * matrix, gate.targets, gate.controls)
-        return self.library.add(acted, self.library.scale(alone, np.array([-1.0])))
+        acted = self.library.apply_matrix(states, factor * matrix, gate.targets)
+        for control in gate.controls:  # one by one: a diagonal on many is as large as a state
+            acted = self.library.apply_diagonal(acted, _ON, (control,))
+        return acted
+
+    def slopes(self, bras: Sequence[Array], ket: Array, gate: _Gate, matrix: Complexes) -> list[float]:
+        """Im ⟨y|K|x⟩ for some y."""
+        turned = self.generated(ket, gate, matrix)
+        return [float(self.library.inner(bra, turned)[0].imag) for bra in bras]
 
     def moved(self, states: Array, tangent: Array, gate: _Gate, factor: complex) -> Array:
         """ẋ + factor · ȧ K x."""
@@ -68,40 +79,37 @@ class _Along:
 
 
 def second_order(
-    way: GroupedPath, library: ArrayLibrary, numbers: Numbers, operators: Operators, direction: Floats
+    path: GroupedPath, library: ArrayLibrary, numbers: Numbers, operators: Operators, direction: Floats
 ) -> Floats:
     """Return the Hessian of an expectation times a direction, (d,)."""
-    along, count = _Along(library), len(way.executed)
-    rows = way.instances.at(numbers)[0]
-    slopes = way.instances.slopes(numbers, direction[None])[0, 0]
-    wanted = way.instances.wanted(numbers)
-    flow_gates = way.flow.gates
+    along, count = _Along(library), len(path.executed)
+    rows = path.instances.at(numbers)[0]
+    slopes = path.instances.slopes(numbers, direction[None])[0, 0]
+    wanted = path.instances.wanted(numbers)
+    flow_gates = path.flow.gates
     known = [
-        _Gate(flow_gates[g], rows[i], float(slopes[i])) for i, (g, _) in enumerate(way.instances.instances)
+        _Gate(flow_gates[g], rows[i], float(slopes[i])) for i, (g, _) in enumerate(path.instances.instances)
     ]
-    psi = library.zeros(1, way.qubits)
+    psi = library.zeros(1, path.qubits)
     dot = library.scale(psi, np.zeros(1))
-    for _, i in way.sequence:
+    for _, i in path.sequence:
         psi = along.gate(psi, known[i])
         dot = along.moved(psi, along.gate(dot, known[i]), known[i], -0.5j)
     pulled, pulled_dot = (library.apply_operators(x, operators) for x in (psi, dot))
     first, second = np.zeros((1, 1, count)), np.zeros((1, 1, count))
-    for _, i in reversed(way.sequence):
+    for _, i in reversed(path.sequence):
         gate = known[i]
         if wanted[i]:
-            turned = along.generated(psi, gate, gate.generator)
-            turned_dot = along.generated(dot, gate, gate.generator)
-            first[0, 0, i] += library.inner(pulled, turned)[0].imag
-            second[0, 0, i] += library.inner(pulled_dot, turned)[0].imag
-            second[0, 0, i] += library.inner(pulled, turned_dot)[0].imag
+            slope, moving = along.slopes((pulled, pulled_dot), psi, gate, gate.generator)
+            first[0, 0, i] += slope
+            second[0, 0, i] += moving + along.slopes((pulled,), dot, gate, gate.generator)[0]
             if gate.bend.size:
-                bent = along.generated(psi, gate, gate.bend)
-                second[0, 0, i] += gate.slope * library.inner(pulled, bent)[0].imag
+                second[0, 0, i] += gate.slope * along.slopes((pulled,), psi, gate, gate.bend)[0]
         dot = along.gate(along.moved(psi, dot, gate, 0.5j), gate, inverse=True)
         pulled_dot = along.gate(along.moved(pulled, pulled_dot, gate, 0.5j), gate, inverse=True)
         psi = along.gate(psi, gate, inverse=True)
         pulled = along.gate(pulled, gate, inverse=True)
-    once, twice = (way.by_expression(x) for x in (first, second))
+    once, twice = (path.by_expression(x) for x in (first, second))
     products = numbers.chain_rule(twice, 1)[0, 0]
     curved = numbers.second_chain_rule(once, 1, direction[None])[0, 0]
     return np.asarray(products + curved)

@@ -18,7 +18,7 @@ from qdiff.errors import EvaluationError, ResourceError
 from qdiff.lang.observable import Observable
 from qdiff.lang.tree import Program
 from qdiff.sim.analysis import Analysis
-from qdiff.sim.arrays.curvature import second_order
+from qdiff.sim.arrays.curvature import STATES, second_order
 from qdiff.sim.arrays.grouped_path import Bound, GroupedPath
 from qdiff.sim.arrays.libraries import DEFAULT_DTYPE, DEFAULT_LIBRARY, open_library
 from qdiff.sim.arrays.operators import Operators, operators_of
@@ -54,7 +54,7 @@ class ArrayEngine:
         program: one that never measures, resets or flips, without channels.
         library: "numpy", "numba" (compiled loops), "torch", "jax" or "cupy".
         device: "cpu", "cuda", "cuda:1", …; None is "cuda" for CuPy, else "cpu".
-        dtype: "complex128", or "complex64": half the memory, errors of about 1e-6.
+        dtype: "complex128", or "complex64": half the memory, errors below 1.5e-6 as measured.
         max_memory: bytes that states may take; more is refused before it is allocated.
 
     Raises:
@@ -99,13 +99,13 @@ class ArrayEngine:
     def values(self, rows: Sequence[Parameters], observables: Sequence[Observable]) -> Floats:
         """Return the expectations, (P, k)."""
         result = np.zeros((len(rows), len(observables)))
-        for way, members in self._by_way(rows):
-            for part in self._parts(len(members), STATES_OF_A_VALUE, way):
+        for path, members in self._by_path(rows):
+            for part in self._parts(len(members), STATES_OF_A_VALUE, path):
                 chosen = [members[p] for p in part]
-                numbers = self._numbers(way, [rows[p] for p in chosen], ())
-                if way.ended:
-                    bound = Bound(way, self.library, numbers, back=False)
-                    result[chosen] = bound.values(self._observed(way, observables))
+                numbers = self._numbers(path, [rows[p] for p in chosen], ())
+                if path.ended:
+                    bound = Bound(path, self.library, numbers, back=False)
+                    result[chosen] = bound.values(self._observed(path, observables))
         return result
 
     def gradients(
@@ -114,15 +114,15 @@ class ArrayEngine:
         """Return the expectations, (P, k), and their derivatives by `wrt`, (P, k, d)."""
         values = np.zeros((len(rows), len(observables)))
         slopes = np.zeros((len(rows), len(observables), len(wrt)))
-        for way, members in self._by_way(rows):
-            width = self._width(len(observables), way)
-            for part in self._parts(len(members), STATES_OF_A_GRADIENT + width, way):
+        for path, members in self._by_path(rows):
+            width = self._width(len(observables), path)
+            for part in self._parts(len(members), STATES_OF_A_GRADIENT + width, path):
                 chosen = [members[p] for p in part]
-                numbers = self._numbers(way, [rows[p] for p in chosen], wrt)
-                if not way.ended:
+                numbers = self._numbers(path, [rows[p] for p in chosen], wrt)
+                if not path.ended:
                     continue
-                bound = Bound(way, self.library, numbers, back=True)
-                observed = self._observed(way, observables)
+                bound = Bound(path, self.library, numbers, back=True)
+                observed = self._observed(path, observables)
                 for start in range(0, len(observed), width):
                     some = slice(start, start + width)
                     values[chosen, some], slopes[chosen, some] = bound.gradients(observed[some])
@@ -149,37 +149,37 @@ class ArrayEngine:
         directions = np.asarray(directions, dtype=float).reshape(-1, len(wrt))
         values, slopes = (found[0] for found in self.gradients([parameters], observables, wrt))
         products = np.zeros((len(observables), len(directions), len(wrt)))
-        ((way, _),) = self._by_way([parameters])
-        numbers = self._numbers(way, [parameters], wrt, second=True)
-        if way.ended:
-            self._require(6, way)  # ψ, λ, their derivatives, and what two passes return
-            for k, operators in enumerate(self._observed(way, observables)):
+        ((path, _),) = self._by_path([parameters])
+        numbers = self._numbers(path, [parameters], wrt, second=True)
+        if path.ended:
+            self._require(STATES, path)
+            for k, operators in enumerate(self._observed(path, observables)):
                 for v, direction in enumerate(directions):
-                    products[k, v] = second_order(way, self.library, numbers, operators, direction)
+                    products[k, v] = second_order(path, self.library, numbers, operators, direction)
         return Curvature(values, slopes, products)
 
     def state(self, parameters: Parameters) -> dict[Store, Mixture]:
         """Return the final state by store (values of `program.counters`); {} where the program aborts."""
-        ((way, _),) = self._by_way([parameters])
-        numbers = self._numbers(way, [parameters], ())
-        if not way.ended:
+        ((path, _),) = self._by_path([parameters])
+        numbers = self._numbers(path, [parameters], ())
+        if not path.ended:
             return {}
-        self._require(STATES_OF_A_VALUE, way)
-        psi = self.library.to_numpy(Bound(way, self.library, numbers, back=False).forward())
-        return {way.path.store[: self.flow.own]: Mixture(vectors=psi.astype(np.complex128))}
+        self._require(STATES_OF_A_VALUE, path)
+        psi = self.library.to_numpy(Bound(path, self.library, numbers, back=False).forward())
+        return {path.store[: self.flow.own]: Mixture(vectors=psi.astype(np.complex128))}
 
     def analyze(
         self, parameters: Parameters, observable: Observable, wrt: Sequence[str], bounds: bool = True
     ) -> Analysis:
         """Return what is known of the program; nothing is proved of the rounding of array libraries."""
-        ((way, _),) = self._by_way([parameters])
-        numbers = self._numbers(way, [parameters], wrt)
-        number = len(way.groups)
-        return way.analysis(
+        ((path, _),) = self._by_path([parameters])
+        numbers = self._numbers(path, [parameters], wrt)
+        number = len(path.groups)
+        return path.analysis(
             numbers,
             error_bound=math.inf,
             grad_error_bound=dict.fromkeys(wrt, math.inf),
-            memory=(STATES_OF_A_GRADIENT + 1) * self._state_bytes + way.bytes,
+            memory=(STATES_OF_A_GRADIENT + 1) * self._state_bytes + path.bytes,
             engine=self.name,
             reason=(
                 f"nothing is measured: one state vector, {number} group{'' if number == 1 else 's'} of "
@@ -190,22 +190,22 @@ class ArrayEngine:
 
     # --- preparation ---
 
-    def _by_way(self, rows: Sequence[Parameters]) -> Iterator[tuple[GroupedPath, Sequence[int]]]:
+    def _by_path(self, rows: Sequence[Parameters]) -> Iterator[tuple[GroupedPath, Sequence[int]]]:
         """The rows that take the same path, with it."""
         self._require(STATES_OF_A_VALUE, None)
-        return self.preparation.ways(rows, lambda compared: GroupedPath(self.flow, compared, self.window))
+        return self.preparation.paths(rows, lambda compared: GroupedPath(self.flow, compared, self.window))
 
     def _numbers(
-        self, way: GroupedPath, rows: Sequence[Parameters], wrt: Sequence[str], second: bool = False
+        self, path: GroupedPath, rows: Sequence[Parameters], wrt: Sequence[str], second: bool = False
     ) -> Numbers:
         """The numbers of a path; raises where one that it needs does not exist."""
-        numbers = self.preparation.numbers(way, rows, wrt, second)
-        way.refuse(numbers)
+        numbers = self.preparation.numbers(path, rows, wrt, second)
+        path.refuse(numbers)
         return numbers
 
-    def _observed(self, way: GroupedPath, observables: Sequence[Observable]) -> list[Operators]:
+    def _observed(self, path: GroupedPath, observables: Sequence[Observable]) -> list[Operators]:
         """Observables at the final store, as the library applies them."""
-        store = named(self.program, way.path.store)
+        store = named(self.program, path.store)
         qubits = self.program.qubits
         return [operators_of(Masks.of(o, store, qubits), len(qubits)) for o in observables]
 
@@ -215,8 +215,8 @@ class ArrayEngine:
     def _state_bytes(self) -> int:
         return AMPLITUDE_BYTES[self.library.dtype] << len(self.program.qubits)
 
-    def _require(self, states: int, way: GroupedPath | None) -> None:
-        needed = states * self._state_bytes + (0 if way is None else way.bytes)
+    def _require(self, states: int, path: GroupedPath | None) -> None:
+        needed = states * self._state_bytes + (0 if path is None else path.bytes)
         if needed > self.max_memory:
             raise ResourceError(
                 f"ArrayEngine needs {size_text(needed)} for {states} states on {len(self.program.qubits)} "
@@ -225,15 +225,15 @@ class ArrayEngine:
                 advice=OR_FROM_SHOTS,
             )
 
-    def _width(self, observables: int, way: GroupedPath) -> int:
+    def _width(self, observables: int, path: GroupedPath) -> int:
         """How many observables fit at a time; at least one must."""
-        self._require(STATES_OF_A_GRADIENT + 1, way)
-        fitting = (self.max_memory - way.bytes) // self._state_bytes - STATES_OF_A_GRADIENT
+        self._require(STATES_OF_A_GRADIENT + 1, path)
+        fitting = (self.max_memory - path.bytes) // self._state_bytes - STATES_OF_A_GRADIENT
         return max(1, min(observables, fitting))
 
-    def _parts(self, rows: int, states: int, way: GroupedPath) -> Iterator[range]:
+    def _parts(self, rows: int, states: int, path: GroupedPath) -> Iterator[range]:
         """Split rows of parameters into parts that fit."""
-        self._require(states, way)
-        size = max(1, min(rows, self.max_memory // (states * self._state_bytes + way.bytes)))
+        self._require(states, path)
+        size = max(1, min(rows, self.max_memory // (states * self._state_bytes + path.bytes)))
         for start in range(0, rows, size):
             yield range(start, min(rows, start + size))

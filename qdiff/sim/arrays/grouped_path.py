@@ -51,15 +51,15 @@ class Bound:
         back: whether the inverse gates are needed.
     """
 
-    def __init__(self, way: GroupedPath, library: ArrayLibrary, numbers: Numbers, *, back: bool) -> None:
-        self.way = way
+    def __init__(self, path: GroupedPath, library: ArrayLibrary, numbers: Numbers, *, back: bool) -> None:
+        self.path = path
         self.library = library
         self.numbers = numbers
         self.count = len(numbers.parameters)
-        self.coefficients = way.instances.at(numbers)
-        self.algebras = [Algebra(shape, self.coefficients) for shape in way.shapes]
-        self.matrices: list[Array] = [None] * len(way.groups)
-        self.inverses: list[Array] = [None] * len(way.groups)
+        self.coefficients = path.instances.at(numbers)
+        self.algebras = [Algebra(shape, self.coefficients) for shape in path.shapes]
+        self.matrices: list[Array] = [None] * len(path.groups)
+        self.inverses: list[Array] = [None] * len(path.groups)
         for algebra in self.algebras:
             found = algebra.matrices()
             self._bring(self.matrices, algebra, found)
@@ -74,8 +74,8 @@ class Bound:
 
     def forward(self) -> Array:
         """Return the final states."""
-        states = self.library.zeros(self.count, self.way.qubits)
-        for group, matrix in zip(self.way.groups, self.matrices, strict=True):
+        states = self.library.zeros(self.count, self.path.qubits)
+        for group, matrix in zip(self.path.groups, self.matrices, strict=True):
             states = self.library.apply_matrix(states, matrix, group.qubits, group.controls)
         return states
 
@@ -85,11 +85,11 @@ class Bound:
 
     def gradients(self, observables: Sequence[Operators]) -> tuple[Floats, Floats]:
         """Return the expectations, (P, k), and their derivatives, (P, k, d)."""
-        library, groups = self.library, self.way.groups
+        library, groups = self.library, self.path.groups
         psi = self.forward()
         pulled = [library.apply_operators(psi, observable) for observable in observables]
         values = np.stack([library.inner(psi, pulled_one).real for pulled_one in pulled], axis=1)
-        wanted = self.way.instances.wanted(self.numbers)
+        wanted = self.path.instances.wanted(self.numbers)
         asked = [any(wanted[i] for _, i in group.gates) for group in groups]
         found: list[list[Array]] = [[] for _ in groups]
         for g in reversed(range(len(groups))):
@@ -106,7 +106,7 @@ class Bound:
 
     def _chained(self, found: list[list[Array]], wanted: NDArray[np.bool_], width: int) -> Floats:
         """Derivatives by parameters, (P, k, d), from the transition matrices of the groups."""
-        by_instance = np.zeros((self.count, width, len(self.way.executed)))
+        by_instance = np.zeros((self.count, width, len(self.path.executed)))
         for algebra in self.algebras:
             shape, size = algebra.shape, algebra.size
             groups = [g for g in shape.groups.tolist() if found[g]]
@@ -119,4 +119,4 @@ class Bound:
                 slopes = algebra.derivatives(all_of, wanted)
                 # Instances come more than once: in loops, and where gates are equal.
                 np.add.at(by_instance[:, k].T, shape.instances, slopes.swapaxes(1, 2))
-        return self.numbers.chain_rule(self.way.by_expression(by_instance), width)
+        return self.numbers.chain_rule(self.path.by_expression(by_instance), width)

@@ -27,7 +27,7 @@ def open_library(
     Args:
         name: "numpy", "numba" (compiled loops), "torch", "jax" or "cupy".
         device: "cpu", "cuda", "cuda:1", … as the library calls it; None is "cuda" for CuPy, else "cpu".
-        dtype: "complex128", or "complex64": half the memory, errors of about 1e-6.
+        dtype: "complex128", or "complex64": half the memory, errors below 1.5e-6 as measured.
 
     Raises:
         QdiffError: an unknown name, device or dtype; a library that is not installed.

@@ -150,6 +150,49 @@ def checked_states(shape: Sequence[int]) -> int:
     return int(shape[1]).bit_length() - 1
 
 
+def checked_contiguous(contiguous: bool) -> None:
+    """Refuse states that do not lie in memory row after row.
+
+    Raises:
+        QdiffError: as said.
+    """
+    if not contiguous:
+        raise QdiffError(
+            "States must lie in memory row after row; these do not (a transposed or strided view). "
+            "Copy them first: `library.copy(states)`."
+        )
+
+
+def checked_alike(shape: Sequence[int], other: Sequence[int]) -> None:
+    """Refuse two arrays of states of different shapes.
+
+    Raises:
+        QdiffError: as said.
+    """
+    if tuple(shape) != tuple(other):
+        raise QdiffError(f"Two states that meet have one shape, got {tuple(shape)} and {tuple(other)}.")
+
+
+def checked_register(qubits: int, operators: Operators) -> None:
+    """Refuse an observable on another number of qubits than states have.
+
+    Raises:
+        QdiffError: as said.
+    """
+    if qubits != operators.qubits:
+        raise QdiffError(f"An observable on {operators.qubits} qubits meets states on {qubits}.")
+
+
+def checked_permutation(source: Ints, qubits: int) -> None:
+    """Refuse what is no permutation of the basis states.
+
+    Raises:
+        QdiffError: as said.
+    """
+    if not np.array_equal(np.sort(source), np.arange(1 << qubits)):
+        raise QdiffError(f"A permutation of {1 << qubits} basis states names each of them once.")
+
+
 def checked_numbers(what: str, array: NDArray[Any], rows: int) -> None:
     """Refuse an array that has not one number for each row.
 

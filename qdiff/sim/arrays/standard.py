@@ -26,9 +26,13 @@ from qdiff.sim.arrays.primitives import (
     Complexes,
     Floats,
     Ints,
+    checked_alike,
+    checked_contiguous,
     checked_matrix,
     checked_numbers,
+    checked_permutation,
     checked_places,
+    checked_register,
     checked_states,
 )
 
@@ -155,9 +159,7 @@ class StandardLibrary:
 
     def permute(self, states: Array, source: Ints, phases: Array | None = None) -> Array:
         """See `ArrayLibrary`."""
-        n = self._qubits(states)
-        if not np.array_equal(np.sort(source), np.arange(1 << n)):
-            raise QdiffError(f"A permutation of {1 << n} basis states names each of them once.")
+        checked_permutation(source, self._qubits(states))
         moved = self.xp.take(states, self._whole(source), axis=1)
         return moved if phases is None else moved * self._constant(phases)
 
@@ -266,7 +268,7 @@ class StandardLibrary:
 
     def apply_operators(self, states: Array, operators: Operators) -> Array:
         """See `ArrayLibrary`."""
-        self._same_register(states, operators)
+        checked_register(self._qubits(states), operators)
         result = self._flipped(states, operators) if operators.flipped else self.xp.zeros_like(states)
         for targets, matrix in operators.windows:
             result = self._added(result, self.apply_matrix(states, matrix, targets))
@@ -398,27 +400,15 @@ class StandardLibrary:
                 "library with the dtype that they have."
             )
         qubits = checked_states(states.shape)
-        if not anyhow and not contiguous(states):
-            raise QdiffError(
-                "States must lie in memory row after row; these do not (a transposed or strided view). "
-                "Copy them first: `library.copy(states)`."
-            )
+        checked_contiguous(anyhow or contiguous(states))
         return qubits
 
     def _alike(self, states: Array, others: Array) -> int:
         """Check two arrays of states of one shape; return the number of qubits."""
         qubits = self._qubits(states)
         self._qubits(others)
-        if states.shape != others.shape:
-            raise QdiffError(
-                f"Two states that meet have one shape, got {tuple(states.shape)} and {tuple(others.shape)}."
-            )
+        checked_alike(states.shape, others.shape)
         return qubits
-
-    def _same_register(self, states: Array, operators: Operators) -> None:
-        qubits = self._qubits(states)
-        if qubits != operators.qubits:
-            raise QdiffError(f"An observable on {operators.qubits} qubits meets states on {qubits}.")
 
 
 class Piece:

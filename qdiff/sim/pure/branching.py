@@ -279,7 +279,7 @@ class BranchingEngine:
         )
         at_end = frozenset(i for i, name in enumerate(counters) if name in named_ones)
         key = (tuple(compared.values()), at_end)
-        return self.preparation.way(
+        return self.preparation.path(
             key, lambda: Course(self.flow, self.preparation.layouts, compared, at_end)
         )
 

@@ -68,7 +68,8 @@ def require(
     if needed > limit:
         raise ResourceError(
             f"The {engine} engine needs {size_text(needed)} for {states} pure "
-            f"{'state' if states == 1 else 'states'} on {qubits} qubits; the "
-            f"limit is {size_text(limit)}. Raise it (qd.expectation(…, max_memory=bytes)), {advice}",
+            f"{'state' if states == 1 else 'states'} on {qubits} qubits"
+            f"{' with their buffers' if others else ''}; the limit is {size_text(limit)}. "
+            f"Raise it (qd.expectation(…, max_memory=bytes)), {advice}",
             advice=OR_FROM_SHOTS,
         )

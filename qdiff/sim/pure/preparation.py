@@ -1,7 +1,8 @@
 """What an engine over pure states prepares of a program once: lowered, laid out, differentiated.
 
-Ways through a program depend on the compared parameters; those of the last few values are kept, with
-the expressions that were compiled for them.
+Paths through a program depend on the compared parameters; those of the last few values are kept, with
+the expressions that were compiled for them. What a path is, an engine says: the only one (`single_path`), or
+a course with branches.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from qdiff.sim.readings import Rows
 
 
 class Way(Protocol):
-    """What was found of a program at some compared parameters."""
+    """A path, or what else was found of a program at some compared parameters."""
 
     rows: Rows
 
@@ -30,11 +31,11 @@ W = TypeVar("W", bound=Way)
 
 
 class Preparation(Generic[W]):
-    """A program, the ways through it that were met last, and their expressions."""
+    """A program, the paths through it that were met last, and their expressions."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self._ways: dict[Hashable, W] = {}
+        self._paths: dict[Hashable, W] = {}
         self._expressions: dict[tuple[int, tuple[str, ...], bool], Expressions] = {}
 
     @cached_property
@@ -51,12 +52,12 @@ class Preparation(Generic[W]):
         """The parameters that occur in comparisons."""
         return compared(self.program, row)
 
-    def ways(
+    def paths(
         self, rows: Sequence[Parameters], find: Callable[[Parameters], W]
     ) -> Iterator[tuple[W, Sequence[int]]]:
-        """The rows that take the same way, with it; `find` is handed the compared parameters."""
+        """The rows that take the same path, with it; `find` is handed the compared parameters."""
         if rows and not self.program.compared:
-            yield self.way((), lambda: find({})), range(len(rows))
+            yield self.path((), lambda: find({})), range(len(rows))
             return
         names = [name for name in self.program.parameters if name in self.program.compared]
         table = ParameterTable.of(self.program.parameters, rows)
@@ -65,28 +66,28 @@ class Preparation(Generic[W]):
         for p, values in enumerate(table.values[:, places].tolist()):
             members.setdefault(tuple(values), []).append(p)
         for key, found in members.items():
-            yield self.way(key, partial(find, dict(zip(names, key, strict=True)))), found
+            yield self.path(key, partial(find, dict(zip(names, key, strict=True)))), found
 
-    def way(self, key: Hashable, find: Callable[[], W]) -> W:
+    def path(self, key: Hashable, find: Callable[[], W]) -> W:
         """Return what is known under a key, found now if it is not; the oldest one goes."""
-        found = self._ways.get(key)
+        found = self._paths.get(key)
         if found is None:
             found = find()
-            gone = keep(self._ways, key, found)
+            gone = keep(self._paths, key, found)
             if gone is not None:
                 known = list(self._expressions.items())  # at once, whatever other threads do
                 self._expressions = {k: e for k, e in known if e.rows is not gone.rows}
         return found
 
     def numbers(
-        self, way: W, rows: Sequence[Parameters], wrt: Sequence[str], second: bool = False
+        self, path: W, rows: Sequence[Parameters], wrt: Sequence[str], second: bool = False
     ) -> Numbers:
-        """The numbers of a way at some parameters, with derivatives by `wrt`, second ones if asked for."""
-        return Numbers(self.expressions(way, wrt, second), rows)
+        """The numbers of a path at some parameters, with derivatives by `wrt`, second ones if asked for."""
+        return Numbers(self.expressions(path, wrt, second), rows)
 
-    def expressions(self, way: W, wrt: Sequence[str], second: bool = False) -> Expressions:
-        """The expressions of a way, with derivatives by `wrt`, second ones if asked for."""
-        key = (id(way.rows), tuple(wrt), second)
+    def expressions(self, path: W, wrt: Sequence[str], second: bool = False) -> Expressions:
+        """The expressions of a path, with derivatives by `wrt`, second ones if asked for."""
+        key = (id(path.rows), tuple(wrt), second)
         if key not in self._expressions:
-            self._expressions[key] = Expressions(self.flow, way.rows, wrt, second)
+            self._expressions[key] = Expressions(self.flow, path.rows, wrt, second)
         return self._expressions[key]

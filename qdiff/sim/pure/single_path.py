@@ -38,6 +38,11 @@ class SinglePath:
         self.ended = self.path.point == END
         self.sequence, self.executed, self.instances = distinct_gates(flow, self.path)
 
+    @property
+    def store(self) -> tuple[int, ...]:
+        """The counters at the end."""
+        return self.path.store
+
     def refuse(self, numbers: Numbers) -> None:
         """Raise where an angle of the path, or a derivative that is asked for, does not exist.
 

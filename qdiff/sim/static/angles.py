@@ -109,7 +109,9 @@ class Angles:
     # --- For compiled code ----------------------------------------------------------------------------
 
     def inputs_at(self, parameters: Floats) -> tuple[Floats, Floats]:
-        """Return the inputs, (P, inputs), and the derivatives of the other angles, (P, S), for `finish`.
+        """Return the inputs, (P, inputs), and the S derivatives of other angles, (P, S), for `finish`.
+
+        S counts the parameters of `wrt` that each of the other angles depends on.
 
         Raises:
             EvaluationError: one of the other angles has no value, or a derivative that is asked for.

@@ -40,7 +40,8 @@ from qdiff.sim.pure.preparation import Preparation
 from qdiff.sim.randomness import what_is_random
 from qdiff.sim.rounding import UNIT
 from qdiff.sim.static.group_sizes import BLOCK_BITS
-from qdiff.sim.static.lanes import Lanes, serves
+from qdiff.sim.static.lane_tables import Question
+from qdiff.sim.static.lanes import Lanes, LargeAngle, serves
 from qdiff.sim.static.line import Line, second_order
 from qdiff.sim.static.operators import Operator, operator_of
 from qdiff.sim.static.threads import shared_from
@@ -48,12 +49,18 @@ from qdiff.sim.static.threads import shared_from
 if TYPE_CHECKING:
     from qdiff.sim.static.large import Large
 
+GROUP_BY_GROUP = "rounding is bounded group by group"
 GROUP_ERROR = 2 * (8 + 2) * math.sqrt(8)
 """Of a matrix on three qubits that is applied, in units of rounding; see `pure.kernels`."""
-COLLECTED_ERROR = 600.0
-"""Of a derivative found from a transition matrix, in units of rounding: sums of 64 products."""
+COLLECTED_ERROR = 840.0
+"""Of a derivative found from a transition density matrix, in units of rounding.
 
-
+Im tr(G Y V) on three qubits is a sum of products g y v: each is rounded 9 times in the sum for an entry of
+YV, 2 times with g, and 63 times in the sum over the entries of G. With ‖V‖_F = √8, ‖G‖_F <= √8 ‖G‖ and
+‖Y‖_F <= ‖O‖ the sum of |g y v| is at most 8 ‖G‖ ‖O‖, that of real and imaginary parts √2 times as much:
+74 · 8 · √2 < 840.
+"""
+FEWER_QUBITS = "use fewer qubits"
 STATES_OF_STATE = 3
 """In complex128: what is returned, and beside it the parts that were computed, and a block."""
 
@@ -63,7 +70,8 @@ class PureStateEngine:
 
     Args:
         program: as said.
-        max_memory: bytes that states may take; more is refused before it is allocated.
+        max_memory: bytes that states and their buffers may take; more is refused before it is allocated.
+            Besides, every path of the program keeps up to 32 MiB of buffers for the next call (`buffers`).
         dtype: of amplitudes, complex128 or complex64; second derivatives are computed in complex128 always.
         threads: how many to use at most, None for one for each core. One state is shared by threads from
             2^15 amplitudes on. The number of threads changes no result.
@@ -92,6 +100,8 @@ class PureStateEngine:
         self.program = program
         self.max_memory = checked_memory(max_memory)
         self.dtype = checked_dtype(dtype)
+        self._double = bool(self.dtype == np.complex128)
+        self._advice = f'{FEWER_QUBITS} or dtype="complex64"' if self._double else FEWER_QUBITS
         self.threads = checked_threads(threads)
         self.preparation: Preparation[Line] = Preparation(program)
 
@@ -113,11 +123,12 @@ class PureStateEngine:
         return result
 
     def _values(self, line: Line, parameters: Floats, observables: Sequence[Observable]) -> Floats:
-        if self._by_lanes(line, len(parameters), observables):
-            lanes = self._lanes(line)
-            question = lanes.question(observables, None)
-            if together := lanes.lanes(question, len(parameters), self.max_memory):
+        if found := self._by_lanes(line, len(parameters), observables, None):
+            lanes, question, together = found
+            try:
                 return lanes.run(question, parameters, together, self.threads, self.max_memory)[0]
+            except LargeAngle:
+                pass
         _, threads = self._shared_out(line, len(parameters), 0)
         return self._large(line).values(parameters, observables, threads)
 
@@ -137,11 +148,12 @@ class PureStateEngine:
     def _gradients(
         self, line: Line, parameters: Floats, observables: Sequence[Observable], wrt: Sequence[str]
     ) -> tuple[Floats, Floats]:
-        if self._by_lanes(line, len(parameters), observables):
-            lanes = self._lanes(line)
-            question = lanes.question(observables, wrt)
-            if together := lanes.lanes(question, len(parameters), self.max_memory):
+        if found := self._by_lanes(line, len(parameters), observables, wrt):
+            lanes, question, together = found
+            try:
                 return lanes.run(question, parameters, together, self.threads, self.max_memory)
+            except LargeAngle:
+                pass
         together, threads = self._shared_out(line, len(parameters), len(observables))
         return self._large(line).gradients(parameters, observables, wrt, together, threads)
 
@@ -166,7 +178,7 @@ class PureStateEngine:
         directions = np.asarray(directions, dtype=float).reshape(-1, len(wrt))
         values, slopes = np.zeros(len(observables)), np.zeros((len(observables), len(wrt)))
         products = np.zeros((len(observables), len(directions), len(wrt)))
-        ((line, _),) = self._by_line([parameters])
+        ((line, _),) = self._by_path([parameters])
         numbers = self._numbers(line, [parameters], wrt, second=True)
         if not line.ended:
             return Curvature(values, slopes, products)
@@ -186,40 +198,43 @@ class PureStateEngine:
 
     def state(self, parameters: Parameters) -> dict[Store, Mixture]:
         """Return the final state by store (values of `program.counters`); {} where the program aborts."""
-        ((line, _),) = self._by_line([parameters])
+        ((line, _),) = self._by_path([parameters])
         self._numbers(line, [parameters], ())
         if not line.ended:
             return {}
         self._require(STATES_OF_STATE, line)
         table = ParameterTable.of(self.program.parameters, [parameters])
         psi = self._large(line).state(table.values, self.threads)
-        return {line.path.store[: self.flow.own]: Mixture(vectors=psi[None])}
+        return {line.store[: self.flow.own]: Mixture(vectors=psi[None])}
 
     def analyze(
         self, parameters: Parameters, observable: Observable, wrt: Sequence[str], bounds: bool = True
     ) -> Analysis:
         """Return what is known of the program and of the accuracy of value and derivatives."""
-        ((line, _),) = self._by_line([parameters])
+        ((line, _),) = self._by_path([parameters])
         numbers = self._numbers(line, [parameters], wrt)
         errors = Errors(self.flow, numbers, parameters)
         found = Followed(dimension=1 << len(self.program.qubits), executed=line.executions())
         for (gate, row), times in zip(line.instances.instances, line.executed.tolist(), strict=True):
             found.longest += times * errors.gate(gate, row)
-        if line.ended and not self._by_lanes(line, 1):
-            self._count_groups(found, line)
+        how = WHOLE
         if line.ended:
-            store = named(self.program, line.path.store)
+            # Values may be by lanes where derivatives are not; the bounds of groups are the larger ones.
+            if not self._by_lanes(line, 1, [observable], wrt):
+                self._count_groups(found, line)
+                how = GROUP_BY_GROUP
+            store = named(self.program, line.store)
             operator = self._operator(line, observable, self._bits)
             found.drift, found.norm = 2 * found.longest, observable.norm_bound(store)
             found.absolute, found.terms = operator.absolute, operator.terms
-            found.off = rounding(observable, store)
+            found.off = rounding(observable, store) if observable.functions else 0.0  # matrices have no terms
         return line.analysis(
             numbers,
             error_bound=value_bound(found),
             grad_error_bound=gradient_bounds(found, errors),
             memory=2 * state_bytes(self._bits, self.dtype) + line.bytes,
             engine=self.name,
-            reason=f"nothing is measured: one state vector, and the adjoint method; {WHOLE}.",
+            reason=f"nothing is measured: one state vector, and the adjoint method; {how}.",
         )
 
     def _count_groups(self, found: Followed, line: Line) -> None:
@@ -242,29 +257,37 @@ class PureStateEngine:
     ) -> Iterator[tuple[Line, Sequence[int], Floats]]:
         """The rows that take the same path to an end, with it and their parameters, (P, number of them)."""
         table = ParameterTable.of(self.program.parameters, rows)
-        for line, members in self._by_line(table):
+        for line, members in self._by_path(table):
             whole = len(members) == len(rows)
             if line.ended:
                 yield line, members, table.values if whole else table.values[members]
             else:  # what has no value before the program aborts is an error still
                 self._numbers(line, [table[p] for p in members], wrt)
 
-    def _by_lanes(self, line: Line, rows: int, observables: Sequence[Observable] = ()) -> bool:
-        """Whether sets of parameters run side by side; else one after the other, in groups of gates."""
-        if self.dtype != np.complex128 or not serves(line, rows):
-            return False
-        return all(not isinstance(o, MatrixObservable) or o.can_expand for o in observables)
+    def _by_lanes(
+        self, line: Line, rows: int, observables: Sequence[Observable], wrt: Sequence[str] | None
+    ) -> tuple[Lanes, Question, int] | None:
+        """Lanes, what they are asked, and how many run together; None where groups are the mechanism.
 
-    def _lanes(self, line: Line) -> Lanes:
+        Args:
+            wrt: what derivatives are by; None where only values are asked for.
+        """
+        if not self._double or not serves(line, rows):
+            return None
+        for o in observables:
+            if isinstance(o, MatrixObservable) and not o.can_expand:
+                return None
         if line.lanes is None:
             line.lanes = Lanes(line, partial(self.preparation.expressions, line), partial(self._masks, line))
-        return line.lanes
+        question = line.lanes.question(observables, wrt)
+        together = line.lanes.lanes(question, rows, self.max_memory)
+        return (line.lanes, question, together) if together else None
 
     def _large(self, line: Line) -> Large:
         if line.large is None:
             from qdiff.sim.static.large import Large  # it loads the compiler
 
-            part = np.float32 if self.dtype == np.complex64 else np.float64
+            part = np.float64 if self._double else np.float32
             line.large = Large(
                 line, partial(self.preparation.expressions, line), partial(self._operator, line), part
             )
@@ -272,10 +295,10 @@ class PureStateEngine:
 
     # --- preparation ---
 
-    def _by_line(self, rows: Sequence[Parameters]) -> Iterator[tuple[Line, Sequence[int]]]:
+    def _by_path(self, rows: Sequence[Parameters]) -> Iterator[tuple[Line, Sequence[int]]]:
         """The rows that take the same path, with it."""
-        require(1, 0, self._bits, self.max_memory, "pure-state", "use fewer qubits", self.dtype)
-        return self.preparation.ways(rows, self._line)
+        require(1, 0, self._bits, self.max_memory, "pure-state", self._advice, self.dtype)
+        return self.preparation.paths(rows, self._line)
 
     def _line(self, compared: Parameters) -> Line:
         return Line(self.flow, compared, self.preparation.layouts)
@@ -289,20 +312,19 @@ class PureStateEngine:
         return numbers
 
     def _masks(self, line: Line, observables: Sequence[Observable]) -> list[Masks]:
-        store = named(self.program, line.path.store)
+        store = named(self.program, line.store)
         return [Masks.of(observable, store, self.program.qubits) for observable in observables]
 
     def _operator(self, line: Line, observable: Observable, bits: int) -> Operator:
         """An observable at the end of a line, on states of so many qubits, the program's first."""
         names = (*self.program.qubits, *(f"idle {i}" for i in range(bits - self._bits)))
-        return operator_of(observable, named(self.program, line.path.store), names)
+        return operator_of(observable, named(self.program, line.store), names)
 
     # --- memory ---
 
-    def _require(self, states: int, line: Line, *, others: int = 0, dtype: object = np.complex128) -> None:
-        others += line.bytes
-        advice = "use fewer qubits"
-        require(states, others, self._bits, self.max_memory, "pure-state", advice, np.dtype(dtype))  # type: ignore[call-overload]
+    def _require(self, states: int, line: Line) -> None:
+        """Refuse states of complex128 that do not fit, whatever the engine computes in otherwise."""
+        require(states, line.bytes, self._bits, self.max_memory, "pure-state", FEWER_QUBITS)
 
     def _width(self, wanted: int, each: int, besides: int, line: Line) -> int:
         """How many of `wanted` things of so many complex128 states each fit besides others, at least one."""
@@ -326,7 +348,8 @@ class PureStateEngine:
         block = state_bytes(min(self._bits, BLOCK_BITS), self.dtype)
         apart = not shared_from(1 << self._bits)
         least = 1 + min(1, observables)
-        self._require(least, line, others=least * block, dtype=self.dtype)
+        others = line.bytes + least * block
+        require(least, others, self._bits, self.max_memory, "pure-state", self._advice, self.dtype)
         free = self.max_memory - line.bytes
 
         def needed(threads: int, together: int) -> int:

@@ -3,7 +3,7 @@
 A *block* are the amplitudes that differ in the local bits of a sweep: index `bases[k] + offsets[i]`, then a
 run of neighbours. The steps of a sweep are rows of a table (`steps`):
 
-    EXCHANGE   lane bit    other bit    –        –         exchange two local bits
+    EXCHANGE   lane bit    2^other      –        –         exchange two local bits
     DENSE      2^b0        2^b1         2^b2     number    a matrix on three bits
     PRODUCT    2^b0        2^b1         2^b2     number    matrices on bits, then a permutation with phases
     WIDE       –            –            –        number    a gate on more qubits
@@ -34,13 +34,13 @@ STEP_WIDTH = 6
 
 class Blocks(NamedTuple):
     """Which amplitudes: `bases` (blocks,), those to be done; `offsets` of runs of `run` neighbours; how many
-    `bits` of an index are local, and how many of them are `lanes`."""
+    `bits` of an index are local, and how many of them tell lanes apart, `lane_bits`."""
 
     bases: Ints
     offsets: Ints
     run: int
     bits: int
-    lanes: int
+    lane_bits: int
 
 
 class Steps(NamedTuple):
@@ -55,7 +55,7 @@ class Steps(NamedTuple):
 
 class WideGates(NamedTuple):
     """Gates on more qubits: `ops`, `low`, `width`, `local`, where they act (`pure.plan`, kind MANY);
-    `matrices` (W, E) by rows, and behind each its generator; `room` for the local states of one; `asked`
+    `matrices` (W, E) by rows, and behind each its generator; `scratch` for the local states of one; `asked`
     (W,), whether the derivative is."""
 
     ops: Ints
@@ -63,26 +63,27 @@ class WideGates(NamedTuple):
     width: Ints
     local: Ints
     matrices: Complexes
-    room: Complexes
+    scratch: Complexes
     asked: NDArray[np.bool_]
 
 
 class Found(NamedTuple):
     """What derivatives follow from: `transitions` (G, K, NUMBERS), T of a DENSE step as it is behind it;
-    `differences` (G', K, 3, 3), of every bit of a PRODUCT z and u before it, and `diagonals` (G', K, LOCAL)
-    of one with phases at angles (`group_vectors`); `overlaps` (W, K), Im <λ|G|ψ>."""
+    `differences` (G', K, 3, 3), of every bit of a PRODUCT z and u before it, and `local_overlaps`
+    (G', K, LOCAL), Im <λ_s|ψ_s> of one with phases at angles (`group_vectors`); `overlaps` (W, K),
+    Im <λ|G|ψ>."""
 
     transitions: Reals
     differences: Reals
-    diagonals: Reals
+    local_overlaps: Reals
     overlaps: Reals
 
 
 @inner
-def _swap(x: Reals, lane: int, high: int, bits: int, lanes: int) -> None:
-    """Exchange a lane bit and another bit, 2^`high`."""
-    for k in range(1 << (bits - lanes - 1)):
-        i = k << lanes
+def _swap(x: Reals, lane: int, high: int, bits: int, lane_bits: int) -> None:
+    """Exchange a lane bit and the bit of stride `high`."""
+    for k in range(1 << (bits - lane_bits - 1)):
+        i = k << lane_bits
         i = ((i & ~(high - 1)) << 1) | (i & (high - 1))
         if lane == 0:
             exchange(x, 0, i, i + high)
@@ -122,7 +123,7 @@ def _base(k: int, op: Ints, low: Ints, width: Ints) -> int:
 
 @inner
 def _apply_wide(
-    x: Reals, op: Ints, low: Ints, width: Ints, local: Ints, m: Complexes, room: Complexes
+    x: Reals, op: Ints, low: Ints, width: Ints, local: Ints, m: Complexes, scratch: Complexes
 ) -> None:
     """A matrix on any targets, by rows: local state s is at local[s]."""
     size = op[SECOND]
@@ -132,11 +133,11 @@ def _apply_wide(
             a = base + i * op[STRIDE]
             for s in range(size):
                 place = a + local[op[FIRST] + s]
-                room[s] = complex(x[0, place], x[1, place])
+                scratch[s] = complex(x[0, place], x[1, place])
             for s in range(size):
                 total = complex(0.0, 0.0)
                 for t in range(size):
-                    total += m[s * size + t] * room[t]
+                    total += m[s * size + t] * scratch[t]
                 place = a + local[op[FIRST] + s]
                 x[0, place], x[1, place] = total.real, total.imag
 
@@ -164,17 +165,19 @@ def _overlap_wide(y: Reals, x: Reals, op: Ints, low: Ints, width: Ints, local: I
 def _step(x: Reals, step: Ints, block: Blocks, work: Steps, wide: WideGates) -> None:
     """One step on one block."""
     what, number = step[WHAT], step[NUMBER]
-    count = 1 << (block.bits - block.lanes - GROUP_QUBITS)
+    count = 1 << (block.bits - block.lane_bits - GROUP_QUBITS)
     if what == DENSE:
         act(x[0], x[1], count, step[A], step[B], step[C], work.matrices[number])
     elif what == PRODUCT:
         places, factors = work.places[number], work.factors[number]
         product(x[0], x[1], count, step[A], step[B], step[C], places, step[FLAGS], factors)
     elif what == EXCHANGE:
-        _swap(x[0], step[A], step[B], block.bits, block.lanes)
-        _swap(x[1], step[A], step[B], block.bits, block.lanes)
+        _swap(x[0], step[A], step[B], block.bits, block.lane_bits)
+        _swap(x[1], step[A], step[B], block.bits, block.lane_bits)
     else:
-        _apply_wide(x, wide.ops[number], wide.low, wide.width, wide.local, wide.matrices[number], wide.room)
+        _apply_wide(
+            x, wide.ops[number], wide.low, wide.width, wide.local, wide.matrices[number], wide.scratch
+        )
 
 
 @entry
@@ -191,12 +194,12 @@ def sweep(
     """Do the steps of a sweep on some blocks of ψ, or undo them, the last first, on ψ and all λ.
 
     Args:
-        psi: (2, D), changed in place. pulled: λ, (K, 2, D). buffer: (1 + K, 2, 2^bits or more), room.
+        psi: (2, D), changed in place. pulled: λ, (K, 2, D). buffer: (1 + K, 2, 2^bits or more), any content.
         back: whether the steps are undone; matrices, factors and wide are those of the inverse steps then.
         found: is added to.
     """
     x, others, last = buffer[0], pulled.shape[0], work.steps.shape[0] - 1
-    count = 1 << (block.bits - block.lanes - GROUP_QUBITS)
+    count = 1 << (block.bits - block.lane_bits - GROUP_QUBITS)
     for b in range(block.bases.size):
         base = block.bases[b]
         for k in range(1 + others):
@@ -210,7 +213,7 @@ def sweep(
                     t = found.transitions[number, k]
                     transition(x[0], x[1], y[0], y[1], count, step[A], step[B], step[C], t)
                 elif what == PRODUCT and step[FLAGS] & ANGLES:
-                    d, places = found.diagonals[number, k], work.places[number]
+                    d, places = found.local_overlaps[number, k], work.places[number]
                     diagonal(x[0], x[1], y[0], y[1], count, step[A], step[B], step[C], places, d)
                 elif what == WIDE and wide.asked[number]:
                     size = wide.ops[number, SECOND] * wide.ops[number, SECOND]

@@ -49,7 +49,7 @@ def _spread(member: Ints, s: int) -> int:
 
 
 @inner
-def _rows(x: Floats, member: Ints, c: Complexes, how: int, room: Floats) -> None:
+def _rows(x: Floats, member: Ints, c: Complexes, how: int, scratch: Floats) -> None:
     """A gate on the rows of a matrix, x (2, LOCAL, LOCAL)."""
     size = 1 << member[TARGETS]
     targets, controls = _spread(member, size - 1), member[CONTROLS]
@@ -59,7 +59,7 @@ def _rows(x: Floats, member: Ints, c: Complexes, how: int, room: Floats) -> None
         for s in range(size):
             row = base | _spread(member, s)
             for k in range(LOCAL):
-                room[0, s, k], room[1, s, k] = x[0, row, k], x[1, row, k]
+                scratch[0, s, k], scratch[1, s, k] = x[0, row, k], x[1, row, k]
         for s in range(size):
             row = base | _spread(member, s)
             for k in range(LOCAL):
@@ -69,8 +69,8 @@ def _rows(x: Floats, member: Ints, c: Complexes, how: int, room: Floats) -> None
                 p, q = entry.real, entry.imag
                 if p != 0.0 or q != 0.0:
                     for k in range(LOCAL):
-                        x[0, row, k] += p * room[0, t, k] - q * room[1, t, k]
-                        x[1, row, k] += p * room[1, t, k] + q * room[0, t, k]
+                        x[0, row, k] += p * scratch[0, t, k] - q * scratch[1, t, k]
+                        x[1, row, k] += p * scratch[1, t, k] + q * scratch[0, t, k]
 
 
 @inner
@@ -100,22 +100,23 @@ def bind(
     dense: Ints,
     factors: Ints,
     phases: Complexes,
-    spins: Ints,
-    spin_starts: Ints,
+    diagonals: Ints,
+    diagonal_starts: Ints,
     c: Complexes,
     matrices: Any,
     inverses: Any,
     products: Any,
     back: Any,
-    room: Floats,
+    scratch: Floats,
 ) -> None:
     """Write the numbers of all groups and of their inverses.
 
     Args:
-        members, dense, factors, phases, spins: see `group_tables`. c: (N, E) coefficients of instances.
-        matrices, inverses: (G, NUMBERS). products, back: (G', PRODUCT_NUMBERS). room: (3, 2, LOCAL, LOCAL).
+        members, dense, factors, phases, diagonals: see `group_tables`. c: (N, E) coefficients of instances.
+        matrices, inverses: (G, NUMBERS). products, back: (G', PRODUCT_NUMBERS).
+        scratch: (3, 2, LOCAL, LOCAL).
     """
-    x, spare = room[0], room[1]
+    x, spare = scratch[0], scratch[1]
     for g in range(dense.size - 1):
         _one(x)
         for m in range(dense[g], dense[g + 1]):
@@ -142,9 +143,9 @@ def bind(
         for s in range(LOCAL):
             place = PRODUCT_NUMBERS - 2 * LOCAL + 2 * s
             phase = phases[g, s]
-            for j in range(spin_starts[g], spin_starts[g + 1]):
-                if spins[j, 2 + s] >= 0:
-                    phase *= c[spins[j, 0], spins[j, 2 + s] * (spins[j, 1] + 1)]
+            for j in range(diagonal_starts[g], diagonal_starts[g + 1]):
+                if diagonals[j, 2 + s] >= 0:
+                    phase *= c[diagonals[j, 0], diagonals[j, 2 + s] * (diagonals[j, 1] + 1)]
             p, q = phase.real, phase.imag
             products[g, place], products[g, place + 1] = p, q
             back[g, place], back[g, place + 1] = p, -q
@@ -188,25 +189,25 @@ def collect(
     rows: Ints,
     columns: Ints,
     values: Complexes,
-    spins: Ints,
-    spin_starts: Ints,
-    strengths: Floats,
+    diagonals: Ints,
+    diagonal_starts: Ints,
+    eigenvalues: Floats,
     c: Complexes,
     wanted: NDArray[np.bool_],
     transitions: Floats,
     differences: Floats,
-    diagonals: Floats,
+    local_overlaps: Floats,
     gradients: Floats,
-    room: Floats,
+    scratch: Floats,
 ) -> None:
     """Add Im <λ|G|ψ> of every gate to that of its instance.
 
     Args:
         members … c: as of `bind`; rows, columns, values: entries of generators. wanted: (N,).
-        transitions, differences, diagonals: see `group_kernels.Found`.
-        gradients: (K, N). room: (3, 2, LOCAL, LOCAL).
+        transitions, differences, local_overlaps: see `group_kernels.Found`.
+        gradients: (K, N). scratch: (3, 2, LOCAL, LOCAL).
     """
-    y, v, spare = room[0], room[1], room[2]
+    y, v, spare = scratch[0], scratch[1], scratch[2]
     for g in range(dense.size - 1):
         first = -1  # the first gate whose derivative is asked for
         for m in range(dense[g + 1] - 1, dense[g] - 1, -1):
@@ -229,10 +230,10 @@ def collect(
                     _rows(y, member, u, ADJOINT, spare)
                     _rows(v, member, u, TRANSPOSED, spare)
     for g in range(differences.shape[0]):
-        for j in range(spin_starts[g], spin_starts[g + 1]):
+        for j in range(diagonal_starts[g], diagonal_starts[g + 1]):
             for k in range(gradients.shape[0]):
                 for s in range(LOCAL):
-                    gradients[k, spins[j, 0]] += strengths[j, s] * diagonals[g, k, s]
+                    gradients[k, diagonals[j, 0]] += eigenvalues[j, s] * local_overlaps[g, k, s]
         for i in range(GROUP_QUBITS):
             for k in range(gradients.shape[0]):
                 found = differences[g, k, i]

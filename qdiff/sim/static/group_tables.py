@@ -57,10 +57,10 @@ class GroupTables:
             product g from factors[3 g + i] to factors[3 g + i + 1].
         rows, columns, values: entries of generators.
         moves: (products, LOCAL), where local states go; phases: (products, LOCAL), those of fixed gates.
-        spins: (M', 2 + LOCAL) diagonal gates at angles among the permutations, those of product g from
-            spin_starts[g] to spin_starts[g + 1]: the instance, the size of its matrix, and for each local
-            state at the beginning which entry of the diagonal is its phase, or -1.
-        strengths: (M', LOCAL), the entries of the generator.
+        diagonals: (M', 2 + LOCAL) diagonal gates at angles among the permutations, those of product g from
+            diagonal_starts[g] to diagonal_starts[g + 1]: the instance, the size of its matrix, and for each
+            local state at the beginning which entry of the diagonal is its phase, or -1.
+        eigenvalues: (M', LOCAL), of the generator, its entries at these places.
         wide_ops, low, width, local: where wide gates act; wide: (W,) their instances.
     """
 
@@ -75,9 +75,9 @@ class GroupTables:
     values: Complexes
     moves: Ints
     phases: Complexes
-    spins: Ints
-    spin_starts: Ints
-    strengths: NDArray[np.float64]
+    diagonals: Ints
+    diagonal_starts: Ints
+    eigenvalues: NDArray[np.float64]
     wide_ops: Ints
     low: Ints
     width: Ints
@@ -86,13 +86,13 @@ class GroupTables:
 
 
 def group_tables(
-    sequence: Sequence[tuple[SmallGate, int]], qubits: int, lanes: int, block_bits: int
+    sequence: Sequence[tuple[SmallGate, int]], qubits: int, lane_bits: int, block_bits: int
 ) -> GroupTables:
     """Return the tables of gates with the numbers of their instances, the first applied first."""
     sequence = [(gate, i) for gate, i in sequence if gate.record.name != "I"]
     known: dict[int, Gate] = {}
     gates = [known.setdefault(id(gate), _scheduled(gate)) for gate, _ in sequence]
-    return _Writer(sequence, gates).written(laid_out(gates, qubits, lanes, block_bits))
+    return _Writer(sequence, gates).written(laid_out(gates, qubits, lane_bits, block_bits))
 
 
 def _scheduled(gate: SmallGate) -> Gate:
@@ -116,7 +116,6 @@ class _Writer:
         self.sequence = sequence
         self.gates = gates
         self.members: list[tuple[int, ...]] = []
-        self.dense: list[tuple[int, list[tuple[int, ...]]]] = []
         self.dense_members: list[list[tuple[int, ...]]] = []
         self.factor_members: list[list[tuple[int, ...]]] = []
         self.entries: list[tuple[int, int, complex]] = []
@@ -124,9 +123,9 @@ class _Writer:
         self.first = 0, 0, 0
         self.moves: list[list[int]] = []
         self.phases: list[list[complex]] = []
-        self.spins: list[list[int]] = []
-        self.spin_starts = [0]
-        self.strengths: list[list[float]] = []
+        self.diagonals: list[list[int]] = []
+        self.diagonal_starts = [0]
+        self.eigenvalues: list[list[float]] = []
         self.ops: list[tuple[int, ...]] = []
         self.fields: list[tuple[int, int]] = []
         self.local: list[int] = []
@@ -149,9 +148,9 @@ class _Writer:
             values=np.array([g for _, _, g in self.entries], dtype=np.complex128),
             moves=np.array(self.moves, dtype=np.int64).reshape(len(self.moves), LOCAL),
             phases=np.array(self.phases, dtype=np.complex128).reshape(len(self.phases), LOCAL),
-            spins=np.array(self.spins, dtype=np.int64).reshape(len(self.spins), 2 + LOCAL),
-            spin_starts=np.array(self.spin_starts, dtype=np.int64),
-            strengths=np.array(self.strengths, dtype=np.float64).reshape(len(self.strengths), LOCAL),
+            diagonals=np.array(self.diagonals, dtype=np.int64).reshape(len(self.diagonals), 2 + LOCAL),
+            diagonal_starts=np.array(self.diagonal_starts, dtype=np.int64),
+            eigenvalues=np.array(self.eigenvalues, dtype=np.float64).reshape(len(self.eigenvalues), LOCAL),
             wide_ops=np.array(self.ops, dtype=np.int64).reshape(len(self.ops), 9),
             low=np.array([(1 << position) - 1 for position, _ in self.fields], dtype=np.int64),
             width=np.array([width for _, width in self.fields], dtype=np.int64),
@@ -202,9 +201,9 @@ class _Writer:
             elif gate.expression >= 0:
                 entries = [_diagonal_entry(gate, s, step.position) for s in state]
                 assert gate.record.generator is not None  # a diagonal one, see `_scheduled`
-                strengths = np.diag(gate.record.generator).real
-                self.spins.append([instance, len(strengths), *entries])
-                self.strengths.append([float(strengths[e]) if e >= 0 else 0.0 for e in entries])
+                eigenvalues = np.diag(gate.record.generator).real
+                self.diagonals.append([instance, len(eigenvalues), *entries])
+                self.eigenvalues.append([float(eigenvalues[e]) if e >= 0 else 0.0 for e in entries])
             else:
                 for s in range(LOCAL):
                     state[s], turned = _moved(gate, state[s], step.position)
@@ -213,8 +212,8 @@ class _Writer:
         self.moves.append([sum(w for i, w in enumerate(where) if s >> i & 1) for s in state])
         self.phases.append(phase)
         flags = sum(1 << i for i, members in enumerate(factors) if members)
-        angles = len(self.spins) > self.spin_starts[-1]
-        self.spin_starts.append(len(self.spins))
+        angles = len(self.diagonals) > self.diagonal_starts[-1]
+        self.diagonal_starts.append(len(self.diagonals))
         flags |= ANGLES if angles else 0
         flags |= PHASES if angles or any(p != 1 for p in phase) else 0
         return (PRODUCT, *where, len(self.moves) - 1 - self.first[1], flags)

@@ -1,8 +1,8 @@
 """Loops over amplitudes as SIMD vectors: what a group of gates on three qubits does to a large state.
 
-A state is two arrays, real and imaginary parts. The lowest bits of an index (`lane_bits`) are the lanes of a
-vector: no group acts on them (`exchange` brings qubits there and back). A group acts on bits b0 < b1 < b2;
-the place of its local state s = 4 s2 + 2 s1 + s0 is base + s0·2^b0 + s1·2^b1 + s2·2^b2.
+A state is two arrays, real and imaginary parts. The lowest bits of an index (`lane_bits`) tell the lanes
+of a vector apart: no group acts on them (`exchange` brings qubits there and back). A group acts on bits
+b0 < b1 < b2; the place of its local state s = 4 s2 + 2 s1 + s0 is base + s0·2^b0 + s1·2^b1 + s2·2^b2.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from qdiff.sim.static.group_sizes import GROUP_QUBITS, LOCAL
-from qdiff.sim.static.vectors import DOUBLE, FLOAT, I64, VECTOR_BYTES, Vectors, cgutils
+from qdiff.sim.static.vector_sizes import VECTOR_BYTES
+from qdiff.sim.static.vectors import DOUBLE, FLOAT, I64, Vectors, cgutils
 
 Reals = NDArray[Any]
 
@@ -34,7 +35,7 @@ TILE_ROWS, TILE_COLUMNS = 4, 2  # of a transition matrix at a time: its sums sta
 
 
 def lane_bits(dtype: Any) -> int:
-    """How many low bits of an index are lanes: 3 of float64, 4 of float32."""
+    """How many low bits of an index tell lanes apart: 3 of float64, 4 of float32."""
     return int(VECTOR_BYTES // np.dtype(dtype).itemsize).bit_length() - 1
 
 

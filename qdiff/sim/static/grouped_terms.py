@@ -15,14 +15,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from qdiff.sim.pure.operators import Masks
+from qdiff.sim.static.operator_parts import divided, moved_bits
 from qdiff.sim.static.state_arrays import Reals, check_pair, check_state
 from qdiff.sim.static.term_tables import LEAST_BITS, Plan
 from qdiff.sim.static.threads import over_ranges, threads_for
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -69,14 +67,13 @@ class GroupedTerms:
         """Return the operator for states whose index bit places[i] is bit i of this one's."""
         masks = self.masks
         bits = np.stack((masks.flips, masks.signs, masks.kept, masks.ones))
-        flips, signs, kept, ones = _moved(bits, places)
+        flips, signs, kept, ones = moved_bits(bits, places)
         return GroupedTerms(Masks(flips, signs, kept, ones, masks.coefficients), self.qubits)
 
     def divided(self, exponent: int) -> GroupedTerms:
         """Return O / 2^exponent."""
-        c = self.masks.coefficients
-        divided = np.ldexp(c.real, -exponent) + 1j * np.ldexp(c.imag, -exponent)
-        return GroupedTerms(replace(self.masks, coefficients=divided), self.qubits)
+        coefficients = divided(self.masks.coefficients, exponent)
+        return GroupedTerms(replace(self.masks, coefficients=coefficients), self.qubits)
 
     def split(self) -> tuple[float, GroupedTerms]:
         """Return c and O - c, c the coefficient of the identity.
@@ -131,11 +128,3 @@ class GroupedTerms:
 
         over_ranges(some, blocks, threads_for(psi, threads))
         return float(parts.sum())
-
-
-def _moved(masks: Ints, places: Sequence[int]) -> Ints:
-    """Masks of any shape with bit i at places[i]."""
-    result = np.zeros_like(masks)
-    for i, place in enumerate(places):
-        result |= ((masks >> i) & 1) << place
-    return result

@@ -1,7 +1,7 @@
 """States of many amplitudes: groups of gates on three qubits, block by block, forward and back.
 
-    ψ forward; λ = Oψ; both back, and at every group Tr_rest |ψ><λ|, from which the derivatives of all its
-    gates follow (`group_matrices`).
+    ψ forward; λ = Oψ; both back, and at every group Tr_rest |ψ><λ|, a transition density matrix, from which
+    the derivatives of all its gates follow (`group_matrices`).
 
 Two states of memory for one observable, and a buffer a thread.
 """
@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from qdiff.sim.exact import Floats
 from qdiff.sim.generators import effective_generator
 from qdiff.sim.static import group_kernels, group_matrices
+from qdiff.sim.static.buffers import BufferPool
 from qdiff.sim.static.group_kernels import Blocks, Found, Steps, WideGates
 from qdiff.sim.static.group_sizes import BLOCK_BITS, GROUP_QUBITS, LOCAL
 from qdiff.sim.static.group_tables import GroupTables, SweepTables, group_tables
 from qdiff.sim.static.group_vectors import BACK, NUMBERS, PRODUCT_NUMBERS, lane_bits
 from qdiff.sim.static.line import Line
 from qdiff.sim.static.operators import Operator
-from qdiff.sim.static.rooms import Rooms
 from qdiff.sim.static.threads import over_ranges
 
 Ints = NDArray[np.int64]
@@ -72,19 +72,19 @@ class Groups:
     def __init__(self, line: Line, dtype: Any = np.float64, block_bits: int = BLOCK_BITS) -> None:
         self.line = line
         self.dtype = np.dtype(dtype)
-        self.lanes = lane_bits(self.dtype)
+        self.lane_bits = lane_bits(self.dtype)
         numbers = {instance: i for i, instance in enumerate(line.instances.instances)}
-        self.gates = line.gates
-        sequence = [(line.gates[g], numbers[g, row]) for g, row in line.path.gates]
-        self.tables: GroupTables = group_tables(sequence, line.qubits, self.lanes, block_bits)
-        wide = [line.gates[line.instances.instances[i][0]] for i in self.tables.wide]
+        self.gates = line.flow.gates
+        sequence = [(self.gates[g], numbers[g, row]) for g, row in line.path.gates]
+        self.tables: GroupTables = group_tables(sequence, line.qubits, self.lane_bits, block_bits)
+        wide = [self.gates[line.instances.instances[i][0]] for i in self.tables.wide]
         self.sizes = [4**gate.record.targets for gate in wide]
 
         self._local_states = math.isqrt(max(self.sizes, default=1))  # of a wide gate
         self._nothing_asked = np.zeros(len(self.tables.wide), dtype=np.bool_)
         self._shape = 2, 1 << self.tables.bits
         self._no_states = np.empty((0, *self._shape), self.dtype)
-        self._rooms = Rooms(self.dtype)
+        self._buffers = BufferPool(self.dtype)
         self._undone = [_backward(swept.steps) for swept in self.tables.sweeps]
 
     @property
@@ -119,8 +119,8 @@ class Groups:
             *self._wide(coefficients, angles),
         )
         group_matrices.bind(
-            t.members, t.dense, t.factors, t.phases, t.spins, t.spin_starts, coefficients,
-            made.matrices, made.inverses, made.products, made.back, _room(),
+            t.members, t.dense, t.factors, t.phases, t.diagonals, t.diagonal_starts, coefficients,
+            made.matrices, made.inverses, made.products, made.back, _scratch(),
         )  # fmt: skip
         return made
 
@@ -149,7 +149,7 @@ class Groups:
 
     def values(self, bound: Bound, operators: Sequence[Operator], threads: int = 1) -> Floats:
         """Return the expectations, (K,)."""
-        with self._rooms.room((1, *self._shape)) as states:
+        with self._buffers.buffer((1, *self._shape)) as states:
             psi = states[0]
             self.run(bound, psi, threads)
             return np.array([operator.expectation(psi, threads) for operator in operators])
@@ -162,7 +162,7 @@ class Groups:
         threads: int = 1,
     ) -> tuple[Floats, Floats]:
         """Return the expectations, (K,), and Im <λ|G|ψ> of every instance, (K, N)."""
-        with self._rooms.room((1 + len(operators), *self._shape)) as states:
+        with self._buffers.buffer((1 + len(operators), *self._shape)) as states:
             return self._pulled_back(bound, operators, wanted, threads, states[0], states[1:])
 
     def _pulled_back(
@@ -186,8 +186,8 @@ class Groups:
         slopes = np.zeros((width, len(wanted)))
         group_matrices.collect(
             t.members, t.dense, t.factors, t.rows, t.columns, t.values,
-            t.spins, t.spin_starts, t.strengths, bound.coefficients,
-            wanted, found.transitions, found.differences, found.diagonals, slopes, _room(),
+            t.diagonals, t.diagonal_starts, t.eigenvalues, bound.coefficients,
+            wanted, found.transitions, found.differences, found.local_overlaps, slopes, _scratch(),
         )  # fmt: skip
         for w, i in enumerate(t.wide):
             slopes[:, i] += found.overlaps[w]
@@ -220,15 +220,15 @@ class Groups:
 
         def some(first: int, last: int) -> None:
             shape = 1 + len(pulled), 2, (1 << swept.bits) + PAD
-            with self._rooms.room(shape) as buffer:
+            with self._buffers.buffer(shape) as buffer:
                 on_blocks(first, last, buffer)
 
         def on_blocks(first: int, last: int, buffer: Reals) -> None:
-            room = np.empty(self._local_states, dtype=np.complex128)
-            gates = WideGates(t.wide_ops[wide], t.low, t.width, t.local, numbers[2][wide], room, wanted)
+            scratch = np.empty(self._local_states, dtype=np.complex128)
+            gates = WideGates(t.wide_ops[wide], t.low, t.width, t.local, numbers[2][wide], scratch, wanted)
             for chunk in range(first, last):
                 bases = swept.bases[edges[chunk] : edges[chunk + 1]]
-                blocks = Blocks(bases, swept.offsets, swept.run, swept.bits, self.lanes)
+                blocks = Blocks(bases, swept.offsets, swept.run, swept.bits, self.lane_bits)
                 found = Found(*(total[chunk] for total in sums))
                 group_kernels.sweep(psi, pulled, buffer, back, blocks, work, gates, found)
 
@@ -257,6 +257,6 @@ def _backward(steps: NDArray[np.int64]) -> NDArray[np.int64]:
     return undone
 
 
-def _room() -> Floats:
+def _scratch() -> Floats:
     """For `group_matrices`; threads have their own."""
     return np.empty((3, 2, LOCAL, LOCAL))

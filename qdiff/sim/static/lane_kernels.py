@@ -59,6 +59,7 @@ entries of the rows of its matrix begin; and the columns of these entries."""
 ASKED_HEAD = 6
 
 LARGEST = 1e5  # radians, up to which the reduction of an angle is exact enough
+HUGE = 1e200  # radians φ, up to which the angle of a gate is a finite number, whatever its generator
 _TWO_OVER_PI = 6.36619772367581382433e-01
 _P1, _P2, _P3 = 1.57079632673412561417e00, 6.07710050630396597660e-11, 2.02226624879595063154e-21
 _S1, _S2, _S3 = -1.66666666666666324348e-01, 8.33333333332248946124e-03, -1.98412698298579493134e-04
@@ -151,13 +152,13 @@ def _turned(x: float) -> tuple[float, float]:
 
 @inner
 def _turn_all(space: Floats, cosines: int, sines: int, count: int) -> bool:
-    """Replace angles by their cosines, and write their sines; return whether all were finite."""
+    """Replace angles by their cosines, and write their sines; return whether none was beyond HUGE."""
     largest, wrong = 0.0, 0.0
     for i in range(count):
         x = space[np.uintp(cosines + i)]
-        wrong += 2.0 * x * 0.0  # 0, or nan where a = 2φ is not finite
+        wrong += x * 0.0  # 0, or nan where x is nan
         largest = max(largest, abs(x))
-    if wrong != 0.0:
+    if wrong != 0.0 or largest > HUGE:
         return False
     if largest > LARGEST:
         for i in range(count):
@@ -295,7 +296,7 @@ def run(
             the largest matrix, sums of slopes, all λ. lanes: 1 or `LANES`.
 
     Returns:
-        Whether all angles were finite; if not, the results are not complete.
+        Whether all angles were numbers up to HUGE; if not, the results are not complete.
     """
     size, rows, observables = table[COMPONENTS], table[ROWS], asked[OBSERVABLES]
     spare = (size + 2 * (rows + table[CONSTANTS]) + table[GIVEN]) * lanes

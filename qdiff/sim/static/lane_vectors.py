@@ -17,12 +17,11 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from qdiff.sim.static.vector_sizes import LANES
 from qdiff.sim.static.vectors import DOUBLE, I64, Vectors, cgutils
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
-
-LANES = 8
 
 _INDEX = types.int64
 

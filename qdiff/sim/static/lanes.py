@@ -11,7 +11,6 @@ from typing import TypeAlias
 
 import numpy as np
 
-from qdiff.errors import EvaluationError
 from qdiff.lang.observable import Observable
 from qdiff.sim.exact import DEFAULT_MEMORY, Floats
 from qdiff.sim.kept import MANY, keep
@@ -21,15 +20,20 @@ from qdiff.sim.static.angles import Angles
 from qdiff.sim.static.lane_tables import Question, Tables
 from qdiff.sim.static.line import Line
 from qdiff.sim.static.threads import over_ranges
+from qdiff.sim.static.vector_sizes import LANES
 
 MOST_QUBITS_OF_ONE = 9  # of one set of parameters, or a few
 MOST_QUBITS = 10  # of as many as fill lanes
 FEW_ROWS = 8
-LANES = 8  # of a vector, as in `lane_vectors`
 WORTH_A_THREAD = 1 << 19  # components times operations times sets of parameters: about half a millisecond
 MOST_PLANES = 1 << 23  # of all gates: their tables take 8 bytes for each
 BYTES_OF_GIVEN = 40  # for each number of a matrix that is found outside of the kernel, and what it is made of
 ROWS_AT_ONCE = 1 << 12  # where something besides the results is kept for each
+
+
+class LargeAngle(Exception):
+    """An angle that has a value is too large for lanes; groups of gates find the results."""
+
 
 _Key: TypeAlias = tuple[tuple[int, ...], tuple[str, ...] | None]
 
@@ -89,6 +93,7 @@ class Lanes:
 
         Raises:
             EvaluationError: an angle has no value, or a derivative that is asked for.
+            LargeAngle: one is so large that this cannot be told here.
         """
         from qdiff.sim.static.lane_kernels import run
 
@@ -121,5 +126,5 @@ class Lanes:
         over_ranges(some, -(-count // lanes), min(threads, max(1, work // WORTH_A_THREAD)))
         if wrong:
             angles.refuse(parameters)
-            raise EvaluationError("An angle is beyond 8e307 radians: twice as much is not a finite number.")
+            raise LargeAngle
         return values, angles.finish(by_input, slopes) if question.columns else by_input

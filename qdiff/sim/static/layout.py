@@ -1,6 +1,6 @@
 """Where qubits are in the index of a large state, and the steps that act on them there.
 
-The lowest bits of an index are the lanes of vectors, where no group acts: a qubit that stands there is
+The lowest bits of an index tell the lanes of vectors apart, and no group acts there: a qubit that is there is
 exchanged with one that is needed later. States so large that no cache holds them are worked on in *sweeps*:
 blocks of 2^`BLOCK_BITS` amplitudes that differ in some bits, the lowest among them, on which many groups act
 in turn. In the end a qubit may stand elsewhere than in the beginning: `Layout.places`.
@@ -14,13 +14,10 @@ from dataclasses import dataclass
 from qdiff.sim.static.group_sizes import BLOCK_BITS, GROUP_QUBITS
 from qdiff.sim.static.schedule import Gate, Part, Waiting, groups
 
-RUN_BITS = 3
-"""Neighbours that are always together in a block: a cache line at least."""
-
 
 @dataclass(frozen=True)
 class Exchange:
-    """Exchange two local bits, one of them a lane."""
+    """Exchange two local bits, one of them a bit of lanes."""
 
     lane: int
     other: int
@@ -65,13 +62,13 @@ class Layout:
     sweeps: tuple[Sweep, ...]
 
 
-def laid_out(gates: Sequence[Gate], qubits: int, lanes: int, block_bits: int = BLOCK_BITS) -> Layout:
+def laid_out(gates: Sequence[Gate], qubits: int, lane_bits: int, block_bits: int = BLOCK_BITS) -> Layout:
     """Return sweeps for gates, given in the order in which they are applied.
 
     Args:
-        lanes: low bits of an index that are lanes.
+        lane_bits: low bits of an index, which tell the lanes of a vector apart.
     """
-    bits = max(qubits, lanes + GROUP_QUBITS)
+    bits = max(qubits, lane_bits + GROUP_QUBITS)
     at = _first_places(gates, qubits, bits)
     waiting = Waiting(range(len(gates)), gates)
     sweeps = []
@@ -80,10 +77,9 @@ def laid_out(gates: Sequence[Gate], qubits: int, lanes: int, block_bits: int = B
             here, taken = tuple(range(bits)), list(range(len(gates)))
             waiting.left = 0
         else:
-            run = max(RUN_BITS, lanes)
-            part = waiting.part(block_bits, [at[bit] for bit in range(run)])
-            here, taken = _local_bits(at, part, run, bits, block_bits), part.gates
-        sweeps.append(_sweep(here, taken, gates, at, lanes))
+            part = waiting.part(block_bits, [at[bit] for bit in range(lane_bits)])
+            here, taken = _local_bits(at, part, lane_bits, bits, block_bits), part.gates
+        sweeps.append(_sweep(here, taken, gates, at, lane_bits))
     places = {q: bit for bit, q in at.items()}
     return Layout(bits, tuple(places[q] for q in range(qubits)), tuple(sweeps))
 
@@ -96,9 +92,11 @@ def _first_places(gates: Sequence[Gate], qubits: int, bits: int) -> dict[int, in
     return {bits - 1 - i: q for i, q in enumerate([*order, *others])}
 
 
-def _local_bits(at: dict[int, int], part: Part, run: int, bits: int, block_bits: int) -> tuple[int, ...]:
-    """The bits of a part, the run among them, filled up to a block from below."""
-    found = {bit for bit in range(bits) if bit < run or at[bit] in part.qubits}
+def _local_bits(
+    at: dict[int, int], part: Part, lane_bits: int, bits: int, block_bits: int
+) -> tuple[int, ...]:
+    """The bits of a part and of lanes, filled up to a block from below."""
+    found = {bit for bit in range(bits) if bit < lane_bits or at[bit] in part.qubits}
     for bit in range(bits):
         if len(found) >= block_bits:
             break
@@ -107,7 +105,7 @@ def _local_bits(at: dict[int, int], part: Part, run: int, bits: int, block_bits:
 
 
 def _sweep(
-    bits: tuple[int, ...], taken: Iterable[int], gates: Sequence[Gate], at: dict[int, int], lanes: int
+    bits: tuple[int, ...], taken: Iterable[int], gates: Sequence[Gate], at: dict[int, int], lane_bits: int
 ) -> Sweep:
     """The steps of a sweep; `at` is brought up to date."""
     parts = list(groups(sorted(taken), gates))
@@ -124,13 +122,13 @@ def _sweep(
             (g,) = part.gates
             steps.append(Wide(g, {q: local.index(q) for q in part.qubits}))
             continue
-        for lane in [j for j in range(lanes) if local[j] in part.qubits]:
-            others = [j for j in range(lanes, len(local)) if local[j] not in part.qubits]
+        for lane in [j for j in range(lane_bits) if local[j] in part.qubits]:
+            others = [j for j in range(lane_bits, len(local)) if local[j] not in part.qubits]
             latest = max(others, key=lambda j: (uses[local[j]][-1] if uses.get(local[j]) else len(parts), j))
             local[lane], local[latest] = local[latest], local[lane]
             steps.append(Exchange(lane, latest))
         own = [local.index(q) for q in part.qubits]
-        idle = [j for j in range(lanes, len(local)) if j not in own]
+        idle = [j for j in range(lane_bits, len(local)) if j not in own]
         where = sorted(own + idle[: GROUP_QUBITS - len(own)])
         steps.append(Group(part, tuple(where), {q: where.index(local.index(q)) for q in part.qubits}))
     for bit, q in zip(bits, local, strict=True):

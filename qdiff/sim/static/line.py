@@ -1,11 +1,12 @@
-"""The one path of a program that nothing random happens on, and what is run along it.
+"""The one path of a program that nothing random happens on, and second derivatives along it.
 
-Forward ψ (and ψ̇), back ψ and λ = Oψ (and their derivatives), each by one call of a compiled kernel.
+Forward ψ and ψ̇, back ψ and λ = Oψ and their derivatives, gate by gate, each by one call of a compiled kernel.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,21 +26,25 @@ BYTES_PER_ENTRY = 2 * 16  # of a gate and of its inverse
 
 
 class Line(SinglePath):
-    """The path of a program, laid out gate by gate; what runs it in other ways is kept with it."""
+    """The path of a program; what runs it is made when it is first asked for, and kept here."""
 
     def __init__(self, flow: Flow, compared: Parameters, layouts: Layouts) -> None:
         super().__init__(flow, compared)
-        self.gates = flow.gates
-        self.lanes: Lanes | None = None  # made when they are first asked for
+        self.layouts = layouts
+        self.lanes: Lanes | None = None
         self.large: Large | None = None
-        self.plan: Plan = layouts.plan(self.sequence)
         self.bytes = BYTES_PER_ENTRY * self.instances.entries * len(self.executed)
 
+    @cached_property
+    def plan(self) -> Plan:
+        """Gate by gate, for `second_order`."""
+        return self.layouts.plan(self.sequence)
 
-def start(rows: int, qubits: int) -> Floats:
-    """Return |0…0> as many times, (rows, 2, D)."""
-    psi = np.zeros((rows, 2, 1 << qubits))
-    psi[:, 0, 0] = 1.0
+
+def start(qubits: int) -> Floats:
+    """Return |0…0>, (1, 2, D)."""
+    psi = np.zeros((1, 2, 1 << qubits))
+    psi[0, 0, 0] = 1.0
     return psi
 
 
@@ -50,7 +55,7 @@ def second_order(
     from qdiff.sim.pure import kernels
 
     width, count, along = len(operators), len(line.instances.instances), len(directions)
-    psi = start(1, line.qubits)
+    psi = start(line.qubits)
     tangents = np.zeros((1, along, *psi.shape[1:]))
     coefficients = line.instances.at(numbers)
     slopes = line.instances.slopes(numbers, directions)

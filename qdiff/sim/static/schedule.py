@@ -53,19 +53,12 @@ class Part:
     product: bool = False
 
 
-def parts(gates: Iterable[int], touched: Sequence[Gate], capacity: int) -> Iterator[Part]:
-    """Cut gates into parts on at most `capacity` qubits; a gate on more is a part of its own.
+def groups(gates: Iterable[int], touched: Sequence[Gate]) -> Iterator[Part]:
+    """Cut gates into groups, each of the form that costs less for what it takes in.
 
     Args:
         gates: which of all gates, in order. touched: all gates.
     """
-    waiting = Waiting(gates, touched)
-    while waiting.left:
-        yield waiting.part(capacity)
-
-
-def groups(gates: Iterable[int], touched: Sequence[Gate]) -> Iterator[Part]:
-    """Cut gates into groups, each of the form that costs less for what it takes in."""
     waiting = Waiting(gates, touched)
     while waiting.left:
         dense = waiting.part(GROUP_QUBITS)
@@ -120,10 +113,10 @@ class Waiting:
                     self._joint.setdefault(q, []).append(g)
 
     def part(self, capacity: int, given: Iterable[int] = (), *, product: bool = False) -> Part:
-        """Take the next part; one that is to be a product may be empty.
+        """Take the next part, on at most `capacity` qubits; a gate on more is a part of its own.
 
         Args:
-            given: qubits that it has anyway.
+            product: whether it is to be one; it may be empty then. given: qubits that it has anyway.
         """
         qubits, gates, closed = set(given), list[int](), set[int]()
         self._take(qubits, gates, closed, product)

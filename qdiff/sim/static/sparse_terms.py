@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from qdiff.sim.static.operator_parts import divided, moved_bits
 from qdiff.sim.static.state_arrays import Reals, check_pair, check_state
 from qdiff.sim.static.threads import over_ranges, threads_for
 
@@ -54,13 +55,9 @@ class SparseTerms:
 
     def divided(self, exponent: int) -> SparseTerms:
         """Return M / 2^exponent."""
-        divided = self.matrix.copy()
-        data = divided.data
-        if np.iscomplexobj(data):
-            divided.data = np.ldexp(data.real, -exponent) + 1j * np.ldexp(data.imag, -exponent)
-        else:
-            divided.data = np.ldexp(data, -exponent)
-        return SparseTerms(divided, self.places, self.qubits)
+        matrix = self.matrix.copy()
+        matrix.data = divided(matrix.data, exponent)
+        return SparseTerms(matrix, self.places, self.qubits)
 
     def split(self) -> tuple[float, SparseTerms]:
         """Return 0 and M: what of a matrix is a multiple of the identity is not looked for."""
@@ -79,10 +76,7 @@ class SparseTerms:
     @cached_property
     def _tables(self) -> tuple[Ints, Ints, Indices, Indices, Floats, Floats]:
         """Arguments of `sparse_kernels.apply_rows` from `places` on."""
-        numbers = np.arange(1 << len(self.places), dtype=np.int64)
-        spread: Indices = np.zeros_like(numbers)
-        for bit, place in enumerate(self.places):
-            spread |= ((numbers >> bit) & 1) << place
+        spread: Indices = moved_bits(np.arange(1 << len(self.places), dtype=np.int64), self.places)
         if self.qubits <= LARGEST_INT32:
             spread = spread.astype(np.int32)
         entries = self.matrix.data

@@ -5,9 +5,10 @@ it. The terms of an operator come in groups with equal flips f, and
 
     (Oψ)_i = Σ_f g_f(i) ψ_{i ^ f}.
 
-On a block g_f is a sum of signs (-1)^{|i & s|}. One is given to the factor of the sum; a few are
-written down one after the other, each by doubling; more are collected by the low bits of s, with the sign of
-the high bits, and found by a Walsh-Hadamard transform.
+On a block g_f is a sum of terms c_j (-1)^{|i & s_j|}; the high bits of s_j only give c_j a sign there. If the
+low bits of all s_j are the same, the sum has one factor and one pattern of signs, and no table is written.
+The patterns of up to FEW terms are written into a table one after the other; those of more come from one
+Walsh-Hadamard transform of the c_j, each at the place s_j.
 
 Numbers are summed in double precision whatever a state is made of, in blocks, so that they do not depend on
 the number of threads that share the blocks.
@@ -35,8 +36,17 @@ _BARE: Any = {"_nrt": False, "no_cfunc_wrapper": True, "no_cpython_wrapper": Tru
 FEW = 3  # terms that are written down one after the other
 ROOM = 4  # blocks of float64 that a thread needs
 
-# Columns of the table of groups.
 FLIP, IMAGINARY, ALIKE, TOP, FIRST, MIDDLE, LAST = range(7)
+"""Columns of the table of groups.
+
+FLIP       the bits f that all terms of the group flip
+IMAGINARY  1 where the coefficients are imaginary, i times those of the table
+ALIKE      1 where all terms have the same low signs, and none has kept low bits
+TOP        the highest bit of f above those of a block, as a bit of h; 0 where f stays in its block
+FIRST      the first term of the group
+MIDDLE     the first of its terms with kept low bits, P0 or P1; LAST where there are none
+LAST       behind its last term
+"""
 
 
 def summed(function: F) -> F:

@@ -19,12 +19,11 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from qdiff.sim.static.vector_sizes import LANES
 from qdiff.sim.static.vectors import DOUBLE, I32, I64, Vectors, cgutils
 
 Reals = NDArray[Any]  # float64 or float32
 Floats = NDArray[np.float64]
-
-LANES = 8
 
 _VECTOR, _BITS = ir.VectorType(DOUBLE, LANES), ir.VectorType(I64, LANES)
 _INDEX, _NUMBER = types.int64, types.float64

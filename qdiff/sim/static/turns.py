@@ -1,7 +1,7 @@
 """Gates as rotations of planes: what the kernels of small registers run.
 
 A state of D amplitudes is 2D real *components*, real parts before imaginary ones. exp(-i a G/2), where every
-row of G has one entry ±g or ±ig at most, turns planes (u, v) of components by φ = g a/2,
+row of G has one entry ±g or ±ig at most, turns planes (u, v) of components by φ = g a/2 (Givens rotations),
 
     u ← cos φ u - sin φ v,      v ← sin φ u + cos φ v :
 

@@ -2,7 +2,7 @@
 
 LLVM's vectoriser makes 256-bit code of dense loops over amplitudes, which reaches a fifth of what a processor
 with 512-bit vectors can do, and none of loops that permute neighbours; written as LLVM vectors they reach
-more than half. On a processor with shorter vectors LLVM splits them.
+about half. On a processor with shorter vectors LLVM splits them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from numba.core import cgutils as _cgutils
 cgutils: Any = _cgutils
 
 I32, I64, FLOAT, DOUBLE = ir.IntType(32), ir.IntType(64), ir.FloatType(), ir.DoubleType()
-VECTOR_BYTES = 64
 
 
 class Vectors:

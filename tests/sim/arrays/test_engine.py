@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 import tracemalloc
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from helpers import assert_close
-from sim.arrays.kinds import KINDS, opened, present
+from sim.arrays.kinds import KINDS, present
 from sim.pure.checks import CASES, check_curvature, check_engine, prepared
+from sim.static.circuits import circuit as random_circuit
+from sim.static.circuits import names
 from sim.static.test_engine import AT, RICH
-from sim.test_declared_gates import GATES
 
 import qdiff as qd
 from qdiff.errors import EvaluationError, QdiffError, ResourceError
-from qdiff.lang.gates import known_gates, record
 from qdiff.lang.text.observable_text import parse_observable
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
@@ -25,45 +26,35 @@ from qdiff.sim.hybrid.engine import HybridEngine
 from qdiff.sim.randomness import what_is_random
 from qdiff.sim.static.engine import PureStateEngine
 
-DECLARED = {"Heis": (2, 1), "Drift": (1, 1), "Wide": (3, 1), "Turn": (2, 0), "R_XZY": (3, 1), "R_ZX": (2, 1)}
-OBSERVABLES = [parse_observable(o) for o in ("Z[q[0]]*Z[q[1]] + 0.3*X[q[5]]", "Y[q[2]]*X[q[5]]*P1[q[0]]")]
+OBSERVABLES = [parse_observable(o) for o in ("Z[q0]*Z[q1] + 0.3*X[q5]", "Y[q2]*X[q5]*P1[q0]")]
 """One in windows and one that reaches far."""
+WRT = ("w[1]", "t")
+EVERY = 80
+"""Gates of a circuit: all there are come at least once."""
 SINGLE = 5e-6
 """Of complex64, measured: 4e-7 on these circuits of some eighty gates."""
 
 
-def circuit(seed: int, gates: int = 60, qubits: int = 6) -> tuple[Program, list[dict[str, float]]]:
-    """A circuit of every gate, each at least once, some with controls; and some parameters."""
-    rng = np.random.default_rng(seed)
-    every = {name: (record(name).qubits, len(record(name).angles)) for name in known_gates()} | DECLARED
-    plain = [name for name in every if name in DECLARED or not record(name).controls]
-    chosen = [*every, *rng.choice(list(every), size=gates).tolist()]
-    rng.shuffle(chosen)
-    body = []
-    for name in chosen:
-        targets, angles = every[name]
-        places = [f"q[{i}]" for i in rng.permutation(qubits)]
-        controls = places[targets : targets + int(rng.integers(3))] if name in plain else []
-        varying = [f"{rng.normal():.3f}*{rng.choice(['t', 'u'])}" for _ in range(angles)]
-        fixed = [f"{rng.normal():.3f}" for _ in range(angles)]
-        written = f"({', '.join(varying if rng.integers(4) else fixed)})" if angles else ""
-        front = f"C_{name}{written}[{', '.join(controls)}]" if controls else f"{name}{written}"
-        body.append(f"{front}[{', '.join(places[:targets])}]")
-    text = f"qubit: q[{qubits}]\npara: t, u\n{GATES}\n" + ";\n".join(body)
-    rows = [dict(zip(("t", "u"), rng.normal(size=2).tolist(), strict=True)) for _ in range(3)]
-    return parse(text), rows
+def circuit(seed: int, gates: int = EVERY) -> tuple[Program, list[dict[str, float]]]:
+    """A random circuit on six qubits, and some parameters."""
+    program, rng = random_circuit(6, seed, gates), np.random.default_rng(seed)
+    return program, [{name: float(rng.normal()) for name in program.parameters} for _ in range(3)]
+
+
+def test_the_circuits_have_every_gate() -> None:
+    assert len(names(6)) <= EVERY
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k != "strict"])
 def test_random_circuits_of_every_gate(kind: str) -> None:
     present(kind)
     program, rows = circuit(1)
-    expected = PureStateEngine(program).gradients(rows, OBSERVABLES, ("u", "t"))
+    expected = PureStateEngine(program).gradients(rows, OBSERVABLES, WRT)
     for dtype, tolerance in (("complex128", 1e-10), ("complex64", SINGLE)):
         if kind == "numba" and dtype == "complex64":
             continue  # every loop would be compiled again
         engine = ArrayEngine(program, library=kind, dtype=dtype)
-        found = engine.gradients(rows, OBSERVABLES, ("u", "t"))
+        found = engine.gradients(rows, OBSERVABLES, WRT)
         for mine, other in zip(found, expected, strict=True):
             assert_close(mine, other, tolerance)
         assert_close(engine.values(rows, OBSERVABLES), expected[0], tolerance)
@@ -71,9 +62,9 @@ def test_random_circuits_of_every_gate(kind: str) -> None:
 
 @pytest.mark.parametrize("seed", [2, 3])
 def test_the_hybrid_engine_finds_the_same(seed: int) -> None:
-    program, rows = circuit(seed, gates=20)
-    expected = HybridEngine(program).gradients(rows[:1], OBSERVABLES, ("t", "u"))
-    found = ArrayEngine(program).gradients(rows[:1], OBSERVABLES, ("t", "u"))
+    program, rows = circuit(seed, gates=40)
+    expected = HybridEngine(program).gradients(rows[:1], OBSERVABLES, WRT)
+    found = ArrayEngine(program).gradients(rows[:1], OBSERVABLES, WRT)
     for mine, other in zip(found, expected, strict=True):
         assert_close(mine, other, 1e-10)
 
@@ -176,8 +167,8 @@ def test_an_objective_on_arrays() -> None:
 def test_little_memory_means_smaller_parts_and_the_same_results() -> None:
     program, rows = circuit(5)
     plenty = ArrayEngine(program)
-    ((way, _),) = list(plenty._by_way(rows))
-    little = ArrayEngine(program, max_memory=3 * 16 * 64 + way.bytes)
+    ((path, _),) = list(plenty._by_path(rows))
+    little = ArrayEngine(program, max_memory=3 * 16 * 64 + path.bytes)
     for mine, other in zip(
         little.gradients(rows, OBSERVABLES, ("t",)), plenty.gradients(rows, OBSERVABLES, ("t",)), strict=True
     ):
@@ -224,19 +215,32 @@ def test_what_is_refused() -> None:
         forever.state({})
 
 
-def test_the_libraries_of_the_tests_are_there() -> None:
-    assert opened("numpy").name == "numpy"
+def peak(call: Callable[[], object]) -> int:
+    """Bytes that the second of two calls allocates at most; libraries keep nothing large."""
+    call()
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def on_17_qubits(gates: str) -> ArrayEngine:
+    text = ";\n".join(gates.format(i, i + 1) for i in range(16))
+    engine = ArrayEngine(parse(f"qubit: q[17]\npara: t\n{text}"))
+    engine.library.piece = 2**12  # type: ignore[attr-defined]
+    return engine
 
 
 def test_three_states_are_held_at_most() -> None:
-    text = ";\n".join(f"Ry(t*{i})[q[{i}]]; CNOT[q[{i}], q[{i + 1}]]" for i in range(16))
-    engine = ArrayEngine(parse(f"qubit: q[17]\npara: t\n{text}"))
-    engine.library.piece = 2**12  # type: ignore[attr-defined]
+    engine = on_17_qubits("Ry(t*{0})[q[{0}]]; CNOT[q[{0}], q[{1}]]")
     observable = parse_observable("Z[q[0]]*Z[q[16]] + X[q[3]] + Y[q[2]]*X[q[9]]")
-    engine.gradients([{"t": 0.1}], [observable], ("t",))
-    tracemalloc.start()
-    try:
-        engine.gradients([{"t": 0.1}], [observable], ("t",))
-        assert tracemalloc.get_traced_memory()[1] < 3.3 * (16 << 17)
-    finally:
-        tracemalloc.stop()
+    assert peak(lambda: engine.gradients([{"t": 0.1}], [observable], ("t",))) < 3.3 * (16 << 17)
+
+
+def test_six_states_are_held_at_most_for_second_derivatives() -> None:
+    engine = on_17_qubits("C_Ry(t*{0})[q[{1}]][q[{0}]]")
+    observable = parse_observable("Z[q[0]]*Z[q[16]] + X[q[3]]")
+    found = peak(lambda: engine.curvature({"t": 0.1}, [observable], ("t",), np.eye(1)))
+    assert 4 * (16 << 17) < found < 6.3 * (16 << 17)

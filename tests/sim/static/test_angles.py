@@ -11,7 +11,7 @@ from sim.static.circuits import circuit
 from sim.static.test_engine import RICH
 
 from qdiff.errors import EvaluationError
-from qdiff.lang.observable import Z
+from qdiff.lang.observable import X, Z
 from qdiff.lang.parameter_table import ParameterTable
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
@@ -22,7 +22,7 @@ from qdiff.sim.static.engine import PureStateEngine
 
 def angles_of(program: Program, wrt: tuple[str, ...] | None = None) -> tuple[Angles, PureStateEngine]:
     engine = PureStateEngine(program, threads=1)
-    ((line, _),) = engine._by_line([dict.fromkeys(program.parameters, 0.0)])
+    ((line, _),) = engine._by_path([dict.fromkeys(program.parameters, 0.0)])
     names = program.trainable if wrt is None else wrt
     return Angles(line, engine.preparation.expressions(line, names)), engine
 
@@ -147,11 +147,16 @@ def test_errors_are_those_of_the_tape(angle: str, message: str) -> None:
     assert len(set(texts)) == 1
 
 
-def test_an_angle_so_large_that_twice_as_much_is_infinite() -> None:
-    program = parse("qubit: q para: t P(t)[q]")
-    with pytest.raises(EvaluationError) as caught:
-        PureStateEngine(program).values([{"t": 1.5e308}], [Z("q")])
-    assert str(caught.value) == "An angle is beyond 8e307 radians: twice as much is not a finite number."
+@pytest.mark.parametrize("size", [1e199, 3e200, 1.5e308])
+@pytest.mark.parametrize(("gate", "factor"), [("P", 1), ("Rz", 1), ("Tiny", 1e-9)])
+@pytest.mark.parametrize("rows", [1, 9])
+def test_an_angle_of_any_size(size: float, gate: str, factor: float, rows: int) -> None:
+    declared = "gate Tiny(a)[p] = exp(-i a/2 * (0.000000001*Z))"
+    program = parse(f"qubit: q para: t {declared} H[q]; {gate}(t)[q]")
+    values, slopes = PureStateEngine(program).gradients([{"t": size}] * rows, [X("q")], ["t"])
+    angle = factor * size
+    assert values == pytest.approx(np.full((rows, 1), math.cos(angle)), abs=1e-13)
+    assert slopes == pytest.approx(np.full((rows, 1, 1), -factor * math.sin(angle)), abs=1e-13)
 
 
 def test_what_a_program_needs_before_it_aborts_must_exist() -> None:

@@ -15,7 +15,7 @@ from qdiff.sim.static.engine import PureStateEngine
 
 def instances(program: Program) -> Instances:
     row = dict.fromkeys(program.parameters, 0.3)
-    ((line, _),) = PureStateEngine(program)._by_line([row])
+    ((line, _),) = PureStateEngine(program)._by_path([row])
     return line.instances
 
 

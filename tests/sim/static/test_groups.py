@@ -16,7 +16,6 @@ from qdiff.lang.tree import Program
 from qdiff.sim.exact import Floats
 from qdiff.sim.pure.branching import BranchingEngine
 from qdiff.sim.pure.memory import state_bytes
-from qdiff.sim.static import layout
 from qdiff.sim.static.engine import PureStateEngine
 from qdiff.sim.static.groups import Groups
 from qdiff.sim.static.large import Large
@@ -36,7 +35,7 @@ def sums(qubits: int, count: int = 3) -> list[Observable]:
 def large(program: Program, row: dict[str, float], dtype: Any = np.float64, block_bits: int = 14) -> Large:
     """The mechanism for large registers, on any register."""
     engine = PureStateEngine(program)
-    ((line, _),) = engine._by_line([row])
+    ((line, _),) = engine._by_path([row])
     made = Large(
         line,
         lambda wrt: engine.preparation.expressions(line, wrt),
@@ -77,8 +76,7 @@ def test_random_circuits_gate_by_gate(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_blocks_smaller_than_the_state(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "RUN_BITS", 3)
+def test_blocks_smaller_than_the_state(seed: int) -> None:
     program, several = circuit(10, seed, 80), sums(10, 1)
     row = parameters(np.random.default_rng(seed), program)
     values, slopes = BranchingEngine(program).gradients([row], several, program.trainable)
@@ -134,14 +132,14 @@ def test_two_states_are_enough() -> None:
     """What is allocated at once for one observable: ψ, λ, and the buffers of blocks."""
     program, one = circuit(17, 7, 40), sums(17, 1)
     row = parameters(np.random.default_rng(7), program)
-    made = large(program, row, block_bits=12)
     table = np.array([[row[name] for name in program.parameters]])
-    made.gradients(table, one, ("t",), 1, 1)
+    large(program, row, block_bits=12).gradients(table, one, ("t",), 1, 1)  # it loads and compiles
+    made = large(program, row, block_bits=12)  # nothing is kept yet
     tracemalloc.start()
     made.gradients(table, one, ("t",), 1, 1)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 2.5 * state_bytes(17)
+    assert 2 * state_bytes(17) < peak < 2.5 * state_bytes(17)
 
 
 def test_diagonal_gates_with_angles_are_phases_of_products() -> None:
@@ -152,7 +150,7 @@ def test_diagonal_gates_with_angles_are_phases_of_products() -> None:
     program = parse(f"qubit: q[7] para: t, w[2] {mixer}; {ring}; {ladder}; {mixer}; {others}; {ring}")
     row, several = {"t": 0.7, "w[0]": -1.1, "w[1]": 0.4}, [parse_observable("X[q[2]]*Y[q[6]] + Z[q[0]]")]
     tables = large(program, row).groups.tables
-    assert len(tables.spins) == 7 + 1 + 2 + 7
+    assert len(tables.diagonals) == 7 + 1 + 2 + 7
     values, slopes = BranchingEngine(program).gradients([row], several, program.trainable)
     mine = found(program, [row], several)
     np.testing.assert_allclose(mine[0], values, atol=EXACT)

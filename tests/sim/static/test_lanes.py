@@ -22,10 +22,10 @@ from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Program
 from qdiff.sim.exact import Floats
 from qdiff.sim.hybrid.engine import HybridEngine
-from qdiff.sim.static import lane_vectors
 from qdiff.sim.static.engine import PureStateEngine
-from qdiff.sim.static.lanes import BYTES_OF_GIVEN, LANES, Lanes, serves
+from qdiff.sim.static.lanes import BYTES_OF_GIVEN, Lanes, serves
 from qdiff.sim.static.line import Line
+from qdiff.sim.static.vector_sizes import LANES
 
 TIGHT = 1e-10
 
@@ -33,7 +33,7 @@ TIGHT = 1e-10
 def lanes_of(program: Program, params: dict[str, float] | None = None) -> Lanes:
     engine = PureStateEngine(program, threads=1)
     rows = [params or dict.fromkeys(program.parameters, 0.0)]
-    ((line, _),) = engine._by_line(rows)
+    ((line, _),) = engine._by_path(rows)
     return Lanes(line, partial(engine.preparation.expressions, line), partial(engine._masks, line))
 
 
@@ -158,10 +158,6 @@ def test_many_sets_are_run_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("qdiff.sim.static.lanes.ROWS_AT_ONCE", 3)
     for mine, other in zip(asked(lanes, some, ("t",), given.values, LANES), expected, strict=True):
         assert np.array_equal(mine, other)
-
-
-def test_the_number_of_lanes_is_that_of_compiled_vectors() -> None:
-    assert LANES == lane_vectors.LANES
 
 
 def test_a_question_is_prepared_once() -> None:

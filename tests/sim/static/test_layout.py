@@ -7,28 +7,31 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sim.static.checks import check_order
 
 from qdiff.sim.static.layout import Exchange, Group, Layout, Wide, _first_places, laid_out
 from qdiff.sim.static.schedule import Gate
 
 
-def check(layout: Layout, gates: Sequence[Gate], qubits: int, lanes: int, block_bits: int) -> None:
+def check(layout: Layout, gates: Sequence[Gate], qubits: int, lane_bits: int, block_bits: int) -> None:
     """Follow the qubits through all steps."""
     at = _first_places(gates, qubits, layout.bits)
     assert sorted(at.values()) == list(range(layout.bits))
     order: list[int] = []
     for sweep in layout.sweeps:
         assert list(sweep.bits) == sorted(set(sweep.bits))
-        assert sweep.bits[:lanes] == tuple(range(lanes))
-        assert len(sweep.bits) <= max(block_bits, *(len(gates[g].qubits) + lanes for g in range(len(gates))))
+        assert sweep.bits[:lane_bits] == tuple(range(lane_bits))
+        assert len(sweep.bits) <= max(
+            block_bits, *(len(gates[g].qubits) + lane_bits for g in range(len(gates)))
+        )
         local = [at[bit] for bit in sweep.bits]
         for step in sweep.steps:
             match step:
                 case Exchange(lane, other):
-                    assert lane < lanes <= other
+                    assert lane < lane_bits <= other
                     local[lane], local[other] = local[other], local[lane]
                 case Group(part, bits, position):
-                    assert lanes <= bits[0] < bits[1] < bits[2] < len(local)
+                    assert lane_bits <= bits[0] < bits[1] < bits[2] < len(local)
                     assert position.keys() == part.qubits
                     assert all(local[bits[i]] == q for q, i in position.items())
                     order += part.gates
@@ -37,12 +40,7 @@ def check(layout: Layout, gates: Sequence[Gate], qubits: int, lanes: int, block_
                     assert all(local[j] == q for q, j in place.items())
                     order.append(gate)
         at.update(zip(sweep.bits, local, strict=True))
-    assert sorted(order) == list(range(len(gates)))
-    last: dict[int, int] = {}
-    for g in order:
-        for q in gates[g].qubits:
-            assert last.get(q, -1) < g  # on every qubit in the order of the program
-            last[q] = g
+    check_order(order, gates)
     assert all(at[bit] == q for q, bit in enumerate(layout.places))
 
 
@@ -55,8 +53,8 @@ circuits = st.lists(
 
 
 @given(circuits, st.sampled_from([3, 4]), st.integers(7, 10))
-def test_random_circuits(gates: list[Gate], lanes: int, block_bits: int) -> None:
-    check(laid_out(gates, QUBITS, lanes, block_bits), gates, QUBITS, lanes, block_bits)
+def test_random_circuits(gates: list[Gate], lane_bits: int, block_bits: int) -> None:
+    check(laid_out(gates, QUBITS, lane_bits, block_bits), gates, QUBITS, lane_bits, block_bits)
 
 
 def test_a_wrong_place_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,4 +81,4 @@ def test_a_state_that_fits_into_a_block_is_one_sweep() -> None:
 def test_no_gates() -> None:
     layout = laid_out([], 8, 3)
     assert layout.places == tuple(reversed(range(8)))
-    assert not layout.sweeps or not layout.sweeps[0].steps
+    assert layout.sweeps == ()

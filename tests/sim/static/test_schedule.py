@@ -7,18 +7,13 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sim.static.checks import check_order
 
-from qdiff.sim.static.schedule import Gate, Part, Waiting, factors_of, groups, parts
+from qdiff.sim.static.schedule import Gate, Part, Waiting, factors_of, groups
 
 
 def check(found: Sequence[Part], gates: Sequence[Gate], capacity: int) -> None:
-    order = [g for part in found for g in part.gates]
-    assert sorted(order) == list(range(len(gates)))
-    last: dict[int, int] = {}
-    for g in order:
-        for q in gates[g].qubits:
-            assert last.get(q, -1) < g  # on every qubit in the order of the program
-            last[q] = g
+    check_order([g for part in found for g in part.gates], gates)
     for part in found:
         assert len(part.qubits) <= capacity or len(part.gates) == 1
         moved: set[int] = set()
@@ -38,7 +33,10 @@ gates_of_circuits = st.lists(
 
 @given(gates_of_circuits, st.integers(1, 7))
 def test_parts_of_random_circuits(gates: list[Gate], capacity: int) -> None:
-    check(list(parts(range(len(gates)), gates, capacity)), gates, capacity)
+    waiting, found = Waiting(range(len(gates)), gates), list[Part]()
+    while waiting.left:
+        found.append(waiting.part(capacity))
+    check(found, gates, capacity)
 
 
 @given(gates_of_circuits)

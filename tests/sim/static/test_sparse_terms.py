@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import sparse
+from sim.static.checks import random_state
 
 from qdiff.errors import QdiffError
 from qdiff.lang.matrix_observable import MatrixObservable
@@ -22,11 +23,6 @@ def random_matrix(rng: np.random.Generator, bits: int, *, real: bool, density: f
     numbers = rng.normal(size=(size, size)) + (0 if real else 1j) * rng.normal(size=(size, size))
     numbers = numbers * (rng.random((size, size)) < density)
     return sparse.csr_array(numbers + numbers.conj().T)
-
-
-def random_state(rng: np.random.Generator, qubits: int) -> NDArray[np.float64]:
-    psi = rng.normal(size=(2, 1 << qubits))
-    return np.asarray(psi / np.linalg.norm(psi))
 
 
 def expected(matrix: Any, places: tuple[int, ...], psi: NDArray[Any]) -> NDArray[np.complex128]:
