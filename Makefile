@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.setup-done
 
-.PHONY: help setup demo test test-long test-arrays lint types layers wheel bench bench-shots bench-static bench-estimators curves shot-curves static-curves static-profile interval-coverage bounds coverage docs format clean
+.PHONY: help setup demo test test-long test-arrays lint types layers wheel bench bench-shots bench-static bench-interop bench-estimators curves shot-curves static-curves static-profile interval-coverage bounds coverage docs format clean
 
 help:
 	@echo "make setup     create .venv and install qdiff with its development tools"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench     measure the table of benchmarks/README.md"
 	@echo "make bench-shots   the table of shots, beside the simulators that are installed"
 	@echo "make bench-static   the table of circuits without measurement, beside the simulators that are installed"
+	@echo "make bench-interop   reading and writing circuits of 10 000 instructions"
 	@echo "make bench-estimators   variances, times, intervals and the picture of all estimators (long)"
 	@echo "make interval-coverage   how often 95 % intervals hold, on all reference cases (long)"
 	@echo "make curves    measure and draw docs/images/cost.png (some minutes)"
@@ -71,6 +72,9 @@ bench-shots: $(SETUP)
 
 bench-static: $(SETUP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.simulators static
+
+bench-interop: $(SETUP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.interop
 
 bench-estimators: $(SETUP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.estimators

@@ -12,7 +12,7 @@ Programs that measure, branch and loop without bound go in; derivatives come out
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from qdiff import plot, rules
+from qdiff import interop, plot, rules
 from qdiff.errors import BatchError, QdiffError, QdiffSyntaxError
 from qdiff.estimators.estimate import Estimate
 from qdiff.estimators.finite_shift import FiniteShift
@@ -42,6 +42,8 @@ from qdiff.sim.majorants import DerivativeBounds
 from qdiff.train import LBFGSB, Adam, GradientDescent, TrainingResult, maximize, minimize
 
 if TYPE_CHECKING:
+    from qdiff.interop.qasm3_reader import from_qasm3
+    from qdiff.interop.qiskit_reader.circuit import from_qiskit
     from qdiff.sim.arrays.backend import ArrayBackend
     from qdiff.sim.arrays.engine import ArrayEngine
 
@@ -88,7 +90,10 @@ __all__ = [
     "derivative_bounds",
     "differentiate",
     "expectation",
+    "from_qasm3",
+    "from_qiskit",
     "gate",
+    "interop",
     "landscape",
     "load",
     "maximize",
@@ -103,7 +108,12 @@ __all__ = [
     "state",
 ]
 
-_WHEN_ASKED_FOR = {"ArrayBackend": "qdiff.sim.arrays.backend", "ArrayEngine": "qdiff.sim.arrays.engine"}
+_WHEN_ASKED_FOR = {
+    "ArrayBackend": "qdiff.sim.arrays.backend",
+    "ArrayEngine": "qdiff.sim.arrays.engine",
+    "from_qasm3": "qdiff.interop.qasm3_reader",
+    "from_qiskit": "qdiff.interop.qiskit_reader.circuit",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -210,7 +210,7 @@ def extrapolated(ahead: Floats, behind: Floats, steps: Floats) -> tuple[float, f
 def _differentiable(f: Objective, wrt: object) -> tuple[tuple[str, ...], list[str]]:
     """The names to check, and notes on those that are left out."""
     program = f.program
-    asked = program.parameters if wrt is None else expand(wrt, program.parameters)
+    asked = program.parameters if wrt is None else expand(wrt, program)
     jumping = [name for name in asked if name in program.compared]
     notes = [
         f"{name}: left out, it occurs in a comparison, where the objective may jump." for name in jumping

@@ -151,7 +151,8 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
         "--format",
         default="text",
         metavar="FORMAT",
-        help="what to print: text, the canonical program (default); plan, what the shot machine does",
+        help="what to print: text, the canonical program (default); qasm3, as OpenQASM 3; qiskit, a drawing "
+        "as a Qiskit circuit; plan, what the shot machine does",
     )
     for name in ("run", "value", "grad", "train"):
         _add_parameters(commands[name], observed=name != "run")

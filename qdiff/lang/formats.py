@@ -1,9 +1,10 @@
-"""Named readers (file suffix → program), writers (name → text) and drawers, which other packages may add to.
+"""Named readers (file suffix → program), writers (name → text), exporters (name → object) and drawers.
 
-A package adds to them by entry points in the group `qdiff.formats`: an entry whose name begins with
-a point is the reader of that suffix, one that begins with "plot:" the drawer of that kind of result, any
-other the writer of that name. They are loaded when asked for. Drawers stand here so that results of lower
-layers have a `plot()`: pictures are made above them.
+A package adds to them by entry points in the group `qdiff.formats`: an entry whose name begins with a point
+is the reader of that suffix, one that begins with "plot:" the drawer of that kind of result, one that begins
+with "export:" the exporter to another library, any other the writer of that name. They are loaded when asked
+for. Drawers and exporters stand here so that programs and results of lower layers have a `plot()` or a
+`to_qiskit()`: pictures and circuits are made above them.
 """
 
 from __future__ import annotations
@@ -20,17 +21,18 @@ F = TypeVar("F")
 
 Reader: TypeAlias = Callable[[str, str], Program]  # (text, name of the file) → program
 Writer: TypeAlias = Callable[[Program], str]
+Exporter: TypeAlias = Callable[..., Any]  # (program, params, options) → an object of another library
 Drawer: TypeAlias = Callable[..., Any]  # (result, path=None) → matplotlib Figure, saved if there is a path
 
 GROUP = "qdiff.formats"
-PLOT = "plot:"
+PLOT, EXPORT = "plot:", "export:"
 
 
 class Registry(Generic[F]):
     """Things by name: a name is given once, and a miss lists what there is.
 
     Args:
-        kind: what messages call one of them: "reader", "writer", "drawer".
+        kind: what messages call one of them: "reader", "writer", "exporter", "drawer".
         admits: which entry points belong here, by name.
     """
 
@@ -91,6 +93,7 @@ def _loaded(point: EntryPoint, kind: str) -> F:  # type: ignore[type-var]
 
 
 readers: Registry[Reader] = Registry("reader", lambda name: name.startswith("."))
-writers: Registry[Writer] = Registry("writer", lambda name: not name.startswith((".", PLOT)))
+writers: Registry[Writer] = Registry("writer", lambda name: not name.startswith((".", PLOT, EXPORT)))
 drawers: Registry[Drawer] = Registry("drawer", lambda name: name.startswith(PLOT))
+exporters: Registry[Exporter] = Registry("exporter", lambda name: name.startswith(EXPORT))
 writers.register("text", program_text)

@@ -66,7 +66,8 @@ class Collected:
     def add_mapping(self, values: Mapping[Any, Any]) -> None:
         """Take values by name; single elements of arrays win over whole arrays."""
         elements: list[tuple[Any, Any]] = []
-        for name, value in values.items():
+        origin = self._program.origin
+        for name, value in (values if origin is None else origin.renamed(values)).items():
             register = self._registers.get(name) if isinstance(name, str) else None
             if register is None:
                 elements.append((name, value))

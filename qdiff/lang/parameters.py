@@ -96,16 +96,17 @@ def _checked(program: Program, params: object, names: Sequence[str] | None) -> d
     return {name: float(collected.numbers[name]) for name in program.parameters}
 
 
-def expand(wrt: object, known: Sequence[str]) -> tuple[str, ...]:
+def expand(wrt: object, program: Program) -> tuple[str, ...]:
     """Return the parameters that `wrt` names, in its order.
 
     Args:
-        wrt: a name, the name of an array (all its elements), or an iterable of them.
-        known: names of all parameters, array elements as "w[0]".
+        wrt: a name, the name of an array (all its elements), or an iterable of them; for a program that
+            comes from elsewhere its names there, too.
 
     Raises:
         ParameterError: a name that is unknown or given twice, or no names.
     """
+    known, origin = program.parameters, program.origin
     elements: dict[str, list[str]] = {name: [name] for name in known}
     for name in known:
         array, bracket, _ = name.partition("[")
@@ -113,7 +114,8 @@ def expand(wrt: object, known: Sequence[str]) -> tuple[str, ...]:
             elements.setdefault(array, []).append(name)
     wanted = [wrt] if isinstance(wrt, str) else list(wrt) if isinstance(wrt, Iterable) else [wrt]
     found: dict[str, None] = {}
-    for one in wanted:
+    for given in wanted:
+        one = given if origin is None else origin.name(given)
         if not isinstance(one, str) or one not in elements:
             hint = did_you_mean(str(one), elements)
             raise ParameterError(

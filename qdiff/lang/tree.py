@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from qdiff.lang.expr import Expr
 from qdiff.lang.source import Position, Source
@@ -18,6 +18,7 @@ from qdiff.lang.structural import Nested
 
 if TYPE_CHECKING:
     from qdiff.lang.gates import GateRecord
+    from qdiff.lang.origin import Origin
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,6 +219,7 @@ class Program:
     body: Block
     source: Source | None = field(default=None, compare=False, repr=False)
     gate_declarations: tuple[GateDeclaration, ...] = ()
+    origin: Origin | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def qubits(self) -> tuple[str, ...]:
@@ -280,6 +282,35 @@ class Program:
         from qdiff.lang.bind import bind
 
         return bind(self, values, named)
+
+    def to_qiskit(self, params: object = None, *, counters: str = "auto", counter_bits: int = 32) -> Any:
+        """Return a `qiskit.QuantumCircuit` that means the same.
+
+        Parameters stay symbolic, under the names that they had in Qiskit if they come from there.
+
+        Args:
+            params: values, as an objective takes them; needed where comparisons read parameters.
+            counters: "bits" (classical registers), "vars" (`Var`s of the type Uint), or "auto": bits where
+                a counter holds measured bits and small constants only.
+            counter_bits: of a `Var`; larger counters would overflow in Qiskit.
+
+        Raises:
+            QdiffError: something has no counterpart in Qiskit; says what, and where.
+        """
+        from qdiff.lang.formats import EXPORT, exporters
+
+        export = exporters.find(f"{EXPORT}qiskit")
+        return export(self, params, counters=counters, counter_bits=counter_bits)
+
+    def to_qasm3(self) -> str:
+        """Return the program as an OpenQASM 3 text.
+
+        Raises:
+            QdiffError: something has no counterpart in OpenQASM; says what, and where.
+        """
+        from qdiff.lang.formats import writers
+
+        return writers.find("qasm3")(self)
 
     def __str__(self) -> str:
         from qdiff.lang.printer import program_text

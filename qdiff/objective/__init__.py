@@ -7,11 +7,14 @@ Values, derivatives of every kind and bounds are exact; `estimate` runs shots in
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, overload
 
-from qdiff.errors import QdiffError
+from qdiff.errors import QdiffError, listed
+from qdiff.lang.matrix_observable import MatrixObservable
 from qdiff.lang.noise.model import NoiseModel, checked_noise
+from qdiff.lang.observable import Observable
 from qdiff.lang.observable_input import observable_of
 from qdiff.lang.tree import Program
 from qdiff.objective.quantities import Mean
@@ -22,6 +25,8 @@ from qdiff.sim.exact import DEFAULT_MEMORY, ExactEngine
 from qdiff.sim.pure.memory import checked_memory
 
 __all__ = ["Objective", "VectorObjective", "expectation"]
+
+MOST_NAMED = 5
 
 
 @overload
@@ -80,7 +85,7 @@ def expectation(
         dtype: of amplitudes where nothing is measured, "complex128" or "complex64"; the latter takes half
             the memory and on large registers half the time, and is right to about six digits.
         threads: how many to use at most, where nothing is measured; None is one for each core. Registers of
-            17 qubits or more and batches are shared by threads; their number changes no result.
+            15 qubits or more and batches are shared by threads; their number changes no result.
 
     Raises:
         QdiffError: an observable that is not Hermitian, or names what the program does not declare; an
@@ -102,9 +107,36 @@ def expectation(
     if not given:
         raise QdiffError("The list of observables is empty.")
     observables = [observable_of(program, one, qubits) for one in given]
+    warn_of_last_measurements(program, observables)
     readout = None
     if noise is not None:
         program, readout = checked_noise(noise).apply(program), noise.readout or None
     engines = Engines(program, max_memory, engine, observables, dtype, threads)
     means = [Mean(one, readout) for one in observables]
     return VectorObjective(program, means, engines) if several else Objective(program, means[0], engines)
+
+
+def warn_of_last_measurements(program: Program, observables: Sequence[Observable | MatrixObservable]) -> None:
+    """Warn where a circuit from elsewhere measures at its end what an observable would still see."""
+    if program.origin is None or not program.origin.measured_last:
+        return
+    seen = {
+        qubit
+        for one in observables
+        if isinstance(one, Observable)
+        for term in one.terms
+        for qubit, letter in term.operators
+        if letter in "XY"
+    }
+    for one in observables:
+        if isinstance(one, MatrixObservable):
+            seen |= set(one.register)
+    hit = [qubit for qubit in program.qubits if qubit in seen & program.origin.measured_last]
+    if hit:
+        what = program.origin.what
+        warnings.warn(
+            f"{what[0].upper()}{what[1:]} measures {listed(hit, MOST_NAMED)} at its end, and the observable "
+            "does not commute with that: what remains after the measurement is observed. Leave the "
+            "measurements out with drop_final_measurements=True, or X and Y there out of the observable.",
+            stacklevel=3,
+        )

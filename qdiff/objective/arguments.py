@@ -15,7 +15,7 @@ def differentiated(program: Program, wrt: object = None) -> tuple[str, ...]:
     """Return the names that `wrt` stands for; compared parameters are refused."""
     if wrt is None:
         return program.trainable
-    names = expand(wrt, program.parameters)
+    names = expand(wrt, program)
     compared = [name for name in names if name in program.compared]
     if compared:
         raise ParameterError(

@@ -40,6 +40,8 @@ def read_rows(program: Program, batch: object) -> tuple[Rows, dict[int, QdiffErr
     """
     if isinstance(batch, memoryview):
         batch = np.asarray(batch)  # one with two axes cannot be gone through
+    if program.origin is not None and isinstance(batch, Mapping):
+        batch = program.origin.renamed(batch)
     table = whole(program, batch)
     if table is not None:
         return table, {}

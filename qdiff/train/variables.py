@@ -79,7 +79,7 @@ def of_function(x0: object, wrt: object) -> Variables:
 
 def _variables(program: Program, trainable: tuple[str, ...], x0: object, wrt: object) -> Variables:
     values = resolve(program, x0, names=trainable)
-    names = trainable if wrt is None else expand(wrt, program.parameters)
+    names = trainable if wrt is None else expand(wrt, program)
     if not names:
         raise ParameterError("There is nothing to train: no parameter is trainable.")
     trained = frozenset(names)

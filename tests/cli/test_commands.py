@@ -79,7 +79,7 @@ def test_show(done, folder):
 
 def test_show_in_a_format_that_nobody_writes(refused):
     message = refused("show", "walk.qprog", "--format", "txt")
-    assert message == "There is no writer `txt`. Known: plan, text. Did you mean `text`?"
+    assert message == "There is no writer `txt`. Known: plan, qasm3, qiskit, text. Did you mean `text`?"
 
 
 def test_show_a_plan(done):

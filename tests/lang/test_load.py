@@ -105,9 +105,9 @@ def test_unknown_suffixes(tmp_path: Path) -> None:
         path = tmp_path / name
         path.write_text("qubit: q skip")
         hint = " Did you mean `.qprog`?" if suffix == ".qprg" else ""
-        expected = f"There is no reader `{suffix}`. Known: .prog, .qprog.{hint}"
+        expected = f"There is no reader `{suffix}`. Known: .prog, .qasm, .qprog.{hint}"
         if not suffix:
-            expected = f"`{path}` has no suffix, which says how to read it. Known: .prog, .qprog."
+            expected = f"`{path}` has no suffix, which says how to read it. Known: .prog, .qasm, .qprog."
         assert refused(path) == expected
 
 

@@ -150,12 +150,11 @@ def test_many_problems_are_counted() -> None:
 
 
 def test_expand() -> None:
-    known = PROGRAM.parameters
-    assert expand("t", known) == ("t",)
-    assert expand("w", known) == ("w[0]", "w[1]")
-    assert expand("w[1]", known) == ("w[1]",)
-    assert expand(["n", "w"], known) == ("n", "w[0]", "w[1]")
-    assert expand(("w[1]", "t"), known) == ("w[1]", "t")
+    assert expand("t", PROGRAM) == ("t",)
+    assert expand("w", PROGRAM) == ("w[0]", "w[1]")
+    assert expand("w[1]", PROGRAM) == ("w[1]",)
+    assert expand(["n", "w"], PROGRAM) == ("n", "w[0]", "w[1]")
+    assert expand(("w[1]", "t"), PROGRAM) == ("w[1]", "t")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +170,7 @@ def test_expand() -> None:
 )
 def test_expand_refuses(wrt: object, message: str) -> None:
     with pytest.raises(ParameterError) as caught:
-        expand(wrt, PROGRAM.parameters)
+        expand(wrt, PROGRAM)
     assert str(caught.value) == message
 
 

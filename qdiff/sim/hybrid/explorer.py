@@ -82,9 +82,11 @@ class Explorer:
         self.flow = flow
         self.counted = counted
         self.too_large = False
-        live = live_counters(flow, at_end - counted.tracked, counted.tracked)
+        # What a counted counter is assigned matters, and so do the counters that it is read from; the counted
+        # ones themselves are in the moments, and never in a store.
+        live = live_counters(flow, at_end - counted.tracked, counted.forgotten)
         everything = frozenset(range(len(flow.counters)))
-        self.dead = {point: sorted(everything - kept) for point, kept in live.items()}
+        self.dead = {point: sorted(everything - (kept - counted.tracked)) for point, kept in live.items()}
         self.compared = compared
         self.dimension = 1 << len(flow.program.qubits)
         self.vertex: dict[tuple[int, Store], int] = {}

@@ -11,6 +11,7 @@ from qdiff.lang import expr as ex
 from qdiff.lang.text.observable_text import parse_observable
 from qdiff.lang.text.parser import parse
 from qdiff.lang.tree import Assign
+from qdiff.objective import expectation
 from qdiff.sim.flow import lower
 from qdiff.sim.hybrid.counted import LARGEST_BASIS, Affine, Counted, StepTooLarge, affine, counted_counters
 
@@ -169,3 +170,32 @@ def test_forms_are_kept_by_expression() -> None:
     (form,) = counted.assignments.values()
     assert isinstance(form, Affine)
     assert (form.coefficients, form.rest.evaluate()) == (((0, 1),), 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "observable"),
+    [
+        ("qubit: q count: c, e H[q]; c := M[q]; if c = 1 then X[q] fi; H[q]; e := c", "e"),
+        (
+            "qubit: q para: t count: c, e, d Ry(t)[q]; c := M[q];"
+            "while M[q] = 1 do Ry(t)[q]; if c = 1 then d++ fi od; e := 2*c + d",
+            "e*Z[q]",
+        ),
+        (
+            "qubit: q para: t count: c, e, d Ry(t)[q]; c := M[q]; d := c + 1;"
+            "while M[q] = 1 do Ry(t + 0.3*c)[q]; e := e + 3*c - d od",
+            "e^2",
+        ),
+    ],
+)
+def test_a_counted_counter_is_read_from_one_that_is_followed(text: str, observable: str) -> None:
+    """What it is assigned keeps the other one alive."""
+    program = parse(text)
+    params = dict.fromkeys(program.parameters, 0.7)
+    found, expected = (
+        expectation(program, observable, engine=name).value_and_grad(params)
+        for name in ("hybrid", "branching")
+    )
+    assert expected[0] != 0
+    assert found[0] == pytest.approx(expected[0], abs=1e-12)
+    assert found[1] == pytest.approx(expected[1], abs=1e-10)

@@ -1,0 +1,2 @@
+"""Qiskit circuits as programs: `circuit` (statements), `gates`, `memory` (classical values), `angles`,
+`declared` (parameters, measurements at the end)."""
