@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from qdiff.lang.text.names import name_problem
 
@@ -42,20 +43,34 @@ def _letters(character: str) -> str:
 
 
 class Names:
-    """Names that are given out, each once, and what each was before."""
+    """Names that are given out, each once.
+
+    Attributes:
+        aliases: what parameters were called before, where that was something else.
+    """
 
     def __init__(self) -> None:
         self.taken: set[str] = set()
         self.aliases: dict[str, str] = {}
+        self._kept: set[str] = set()
+
+    def keep(self, names: Iterable[str]) -> None:
+        """Keep names for those who have them already: no other one is given them."""
+        self._kept |= set(names)
 
     def give(self, name: str, kind: str) -> str:
         """Return a new identifier for a name."""
         base = ascii_name(name, kind)
         found, number = base, 1
-        while found in self.taken:
+        while found in self.taken or (found in self._kept and found != name):
             number += 1
             found = f"{base}_{number}"
         self.taken.add(found)
+        return found
+
+    def give_parameter(self, name: str, kind: str) -> str:
+        """The same for a parameter: its values may be given under the name of before."""
+        found = self.give(name, kind)
         if found != name:
             self.aliases[name] = found
         return found

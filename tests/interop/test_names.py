@@ -42,7 +42,7 @@ def test_close_identifiers(name: str, expected: str) -> None:
 @given(st.lists(st.text(max_size=6), max_size=12, unique=True))
 def test_any_names_become_different_identifiers(given_names: list[str]) -> None:
     names = Names()
-    found = [names.give(name, "x") for name in given_names]
+    found = [names.give_parameter(name, "x") for name in given_names]
     assert len(set(found)) == len(found)
     assert not any(map(name_problem, found))
     origin = Origin("a test", names.aliases)

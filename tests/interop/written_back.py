@@ -10,6 +10,7 @@ from qdiff.lang import expr as ex
 from qdiff.lang import tree
 from qdiff.lang.expr import Expr
 from qdiff.lang.observable import Observable, Term
+from qdiff.lang.walk import statements
 
 
 def signed(value: Expr, width: int) -> Expr:
@@ -37,6 +38,16 @@ def with_counters(program: tree.Program, values: Mapping[str, Expr]) -> tuple[tr
     body = (*program.body, *(tree.Assign(names[key], value) for key, value in values.items()))
     origin = None if program.origin is None else replace(program.origin, measured_last=frozenset())
     return replace(program, counter_registers=registers, body=body, origin=origin), names
+
+
+MOST_OUTCOMES = 12
+
+
+def has_many_outcomes(program: tree.Program) -> bool:
+    """Whether a program measures in so many places that an exact engine would follow too many paths: bounded
+    loops may be written out, and each pass measures."""
+    places = sum(isinstance(statement, tree.Measure) for statement in statements(program.body))
+    return places > MOST_OUTCOMES
 
 
 def renamed(

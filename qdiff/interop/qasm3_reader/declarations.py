@@ -78,7 +78,6 @@ class DeclarationReader(Store):
         for number in numbers:
             name = sx.Name(f"${number}", Position(1, 1))
             self._qubits(name, f"q{number}", None, self.scope)
-            self.names.aliases[name.text] = self.qubits[-1].name
 
     def declare(self, node: sx.Declaration, scope: Scope) -> list[Item]:
         """A variable, a constant or an input."""
@@ -132,13 +131,13 @@ class DeclarationReader(Store):
             if not 1 <= size <= LARGEST_ARRAY:
                 raise Fault(f"`{node.name.text}` has {size} elements; 1 to {LARGEST_ARRAY} are possible.",
                             node.type.pos)  # fmt: skip
-            register = Register(self.names.give(node.name.text, "w"), size, pos=node.name.pos)
+            register = Register(self.names.give_parameter(node.name.text, "w"), size, pos=node.name.pos)
             scope.declare(node.name, InputArray(register.name, size))
         else:
             found = at.kind(node.type)
             if found.name == "bits":
                 raise Fault("a register of bits cannot be an input.", node.pos, "Declare `input int`.")
-            register = Register(self.names.give(node.name.text, "t"), pos=node.name.pos)
+            register = Register(self.names.give_parameter(node.name.text, "t"), pos=node.name.pos)
             parameter = ex.Parameter(register.name)
             value: Value = Real(parameter, whole=found.name in ("int", "uint"))
             if found.name in ("bit", "bool"):

@@ -262,14 +262,8 @@ class Memory:
         return Variable(kind, register.elements)
 
     def local_name(self, name: str) -> str:
-        """A name of a counter; no value is given by the name that it had."""
-        known = self.names.aliases.get(name)
-        found = self.names.give(name, "c")
-        if known is not None:
-            self.names.aliases[name] = known
-        else:
-            self.names.aliases.pop(name, None)
-        return found
+        """A name of a counter."""
+        return self.names.give(name, "c")
 
     def counter(self, name: str) -> str:
         """Return a new counter."""

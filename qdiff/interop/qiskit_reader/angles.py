@@ -28,6 +28,8 @@ def angle(value: Any, known: Mapping[Any, Expr]) -> Expr:
     if not hasattr(value, "parameters"):
         return real(value)
     free = list(value.parameters)
+    if foreign := [p.name for p in free if p not in known]:
+        raise QdiffError(f"its parameter `{foreign[0]}` is none of the circuit")
     if not free:
         return real(value.numeric())
     if value.is_symbol() and len(free) == 1:  # what has cancelled may still be listed

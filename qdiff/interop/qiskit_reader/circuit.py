@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qdiff.errors import QdiffError, listed
@@ -14,6 +14,7 @@ from qdiff.interop.qiskit_reader.angles import angle
 from qdiff.interop.qiskit_reader.declared import declared_parameters, last_measurements
 from qdiff.interop.qiskit_reader.gates import GateReader
 from qdiff.interop.qiskit_reader.memory import Expressions, Memory, width_of
+from qdiff.interop.qiskit_reader.unrolling import MOST_STATEMENTS, Sizes
 from qdiff.interop.structured import Branch, Item, Leave, Loop, Passes, lowered
 from qdiff.interop.values import Truth, Whole
 from qdiff.lang import expr as ex
@@ -23,10 +24,6 @@ from qdiff.lang.origin import Origin
 from qdiff.lang.tree import Assign, Compare, Measure, Program, Register, Reset, Skip
 
 LOOSE = "qubits"  # qubits in no register
-MOST_STATEMENTS = 1_000_000
-"""Instructions of an unrolled circuit, as in the language."""
-MOST_UNROLLED = 10_000
-"""Instructions of one `for_loop` that are written one after the other; more become a loop over a counter."""
 MOST_ARMS = 8
 """Cases of a `switch` that are nested in one another; more are asked one after the other."""
 
@@ -45,9 +42,10 @@ def from_qiskit(circuit: Any, *, drop_final_measurements: bool = False) -> Progr
 
     Args:
         circuit: a `qiskit.QuantumCircuit`.
-        drop_final_measurements: leave out measurements behind which nothing happens to the qubit, as
-            `QuantumCircuit.remove_final_measurements` does; what they would have stored is 0 then. They are
-            kept otherwise, and an observable that does not commute with them is met with a warning.
+        drop_final_measurements: leave out measurements of the circuit itself behind which nothing happens to
+            qubit and bit but barriers, delays and other such measurements; what they would have stored is 0
+            then. They are kept otherwise, and an observable that does not commute with them is met with a
+            warning.
 
     Raises:
         ConversionError: an instruction cannot be expressed: which, and where.
@@ -87,6 +85,7 @@ class _Reader:
         self.last = last_measurements(circuit)
         self.dropped = frozenset(self.last) if drop else frozenset[int]()
         self.count = 0
+        self.sizes = Sizes()
         self.gates = GateReader(self.names, self._angle)
         self.scope = Scope(self.qubits, self.memory.bits, parameters)
 
@@ -132,7 +131,8 @@ class _Reader:
             ConversionError: an instruction cannot be expressed; says which.
         """
         for variable in circuit.iter_declared_vars():
-            self.memory.declare_variable(variable)
+            if variable not in self.memory.variables:  # a pass of a loop before this one declared it
+                self.memory.declare_variable(variable)
         outer = self.scope
         for i, instruction in enumerate(circuit.data):
             if circuit is self.circuit and i in self.dropped:
@@ -175,17 +175,17 @@ class _Reader:
             yield from self.unitary_or_not(operation, instruction, qubits, scope, where)
         elif operation.definition is not None:
             yield from self.inside(operation.definition, instruction, scope, where)
-        elif operation.name != "barrier":
+        else:
             raise QdiffError("it has no definition")
 
     def unitary_or_not(
         self, operation: Any, instruction: Any, qubits: tuple[str, ...], scope: Scope, where: str
     ) -> Iterator[Item]:
         """A gate, or what has a definition with resets, as `initialize`."""
-        from qiskit.circuit import Gate
+        from qiskit.circuit import Barrier, Delay, Gate
 
-        is_gate = isinstance(operation, Gate) or hasattr(operation, "modifiers")
-        if is_gate or operation.name in ("barrier", "delay"):
+        unlike_instructions = hasattr(operation, "modifiers") or hasattr(operation, "to_instruction")
+        if isinstance(operation, Gate | Barrier | Delay) or unlike_instructions:
             yield from self.gates.read(operation, qubits)
         elif getattr(operation, "definition", None) is not None:
             yield from self.inside(operation.definition, instruction, scope, where)
@@ -209,6 +209,8 @@ class _Reader:
         if not isinstance(target, expr.Var):
             raise QdiffError(f"`{target}` cannot be assigned to")
         place = None if index is None else values.constant(index.expr)
+        if place is not None and place >= (size := _size_of(target)):
+            raise QdiffError(f"it stores at bit {place} of {size}")
         if index is not None and place is None:
             raise QdiffError("it stores at an index that is not constant")
         value = expressions.value(operation.rvalue)
@@ -278,39 +280,36 @@ class _Reader:
         indices, parameter, body = operation.params
         inner = _inner(body, instruction, scope, where)
         variable: str | None = None
+        width: int | None = None
         if isinstance(parameter, expr.Var):
             if parameter not in self.memory.variables:
                 self.memory.declare_variable(parameter)
             variable = self.memory.variables[parameter]
-            width_of(parameter.type, f"the variable `{parameter.name}`")
-        passes = len(indices) * _size(body)
-        if passes > MOST_UNROLLED and isinstance(indices, range):
-            yield from self.counted(indices, parameter if variable is None else None, variable, body, inner)
-            return
-        if self.count + passes > MOST_STATEMENTS:
-            raise QdiffError(f"it is more than {MOST_STATEMENTS} instructions once unrolled")
-        bodies: list[list[Item]] = []
-        for index in indices:
-            value = ex.number(int(index))
-            known = (
-                inner.parameters if variable or parameter is None else {**inner.parameters, parameter: value}
-            )
-            first: list[Item] = [] if variable is None else [Assign(variable, value)]
-            bodies.append([*first, *self.block(body, Scope(inner.qubits, inner.bits, known, inner.path))])
-        yield Passes(bodies)
+            width = width_of(parameter.type, f"the variable `{parameter.name}`")
 
-    def counted(
-        self, indices: range, parameter: Any, variable: str | None, body: Any, inner: Scope
-    ) -> Iterator[Item]:
+        def one_pass(index: Expr) -> list[Item]:
+            known = inner.parameters
+            first: list[Item] = []
+            if variable is not None:
+                first.append(Assign(variable, values.wrapped(index, width, signed=False)))
+            elif parameter is not None:
+                known = {**known, parameter: index}
+            return [*first, *self.block(body, replace(inner, parameters=known))]
+
+        if self.sizes.is_counted(indices, body):
+            yield from self.counted(indices, one_pass)
+            return
+        if self.count + self.sizes.of_loop(indices, body) > MOST_STATEMENTS:
+            raise QdiffError(f"it is more than {MOST_STATEMENTS} instructions once unrolled")
+        yield Passes([one_pass(ex.number(int(index))) for index in indices])
+
+    def counted(self, indices: range, one_pass: Callable[[Expr], list[Item]]) -> Iterator[Item]:
         """A loop over a counter: the passes of an unrolled one would be too many statements."""
         name = self.memory.counter("k")
         index = ex.add(ex.number(indices.start), ex.multiply(ex.number(indices.step), ex.Counter(name)))
-        known = inner.parameters if parameter is None else {**inner.parameters, parameter: index}
-        first: list[Item] = [] if variable is None else [Assign(variable, index)]
-        items = [*first, *self.block(body, Scope(inner.qubits, inner.bits, known, inner.path))]
         yield Assign(name, ex.ZERO)
         condition = Compare(ex.Counter(name), "<", ex.number(len(indices)))
-        yield Loop(condition, items, step=[Assign(name, ex.add(ex.Counter(name), ex.ONE))])
+        yield Loop(condition, one_pass(index), step=[Assign(name, ex.add(ex.Counter(name), ex.ONE))])
 
     def switch(self, operation: Any, instruction: Any, scope: Scope, where: str) -> Iterator[Item]:
         """The arms of which one is taken; the target is evaluated once."""
@@ -348,19 +347,13 @@ class _Reader:
             yield Branch(values.opposite(Truth(_is_one_of(value, every))).condition, default)
 
 
-def _size(circuit: Any) -> int:
-    """How many instructions a circuit has once its loops are unrolled, about: long ranges are counted."""
-    total = len(circuit.data)
-    for instruction in circuit.data:
-        operation = instruction.operation
-        for block in getattr(operation, "blocks", ()):
-            found = _size(block)
-            if operation.name == "for_loop":
-                indices = operation.params[0]
-                many = len(indices) * found
-                found = found if many > MOST_UNROLLED and isinstance(indices, range) else many
-            total += found
-    return total
+def _size_of(target: Any) -> int:
+    """How many bits a variable or register has."""
+    from qiskit.circuit import Clbit
+
+    if target.standalone:
+        return width_of(target.type, f"the variable `{target.name}`")
+    return 1 if isinstance(target.var, Clbit) else len(target.var)
 
 
 def _inner(block: Any, instruction: Any, scope: Scope, where: str) -> Scope:

@@ -6,6 +6,8 @@ it is dropped.
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -48,6 +50,7 @@ class GateReader:
         self.angle = angle
         self.declared: dict[bytes, GateDeclaration] = {}
         self._matrices: dict[str, Matrix] = {}
+        self.count = 0
 
     def read(self, operation: Any, qubits: tuple[str, ...], controls: tuple[str, ...] = ()) -> Iterator[Gate]:
         """Yield gates for an operation on qubits, where all controls are 1.
@@ -55,7 +58,13 @@ class GateReader:
         Raises:
             QdiffError: it is no gate that can be expressed.
         """
-        name, params = operation.name, operation.params
+        from qiskit.circuit import Barrier, Delay
+
+        self.count += 1
+        if self.count > MOST_GATES:
+            raise QdiffError(f"the circuit has more than {MOST_GATES} gates once definitions are written out")
+        name: str = operation.name
+        params: list[Any] = getattr(operation, "params", [])
         known = _by_name().get(name)
         if known is not None and _is_standard(operation):
             ours, own = known
@@ -65,11 +74,11 @@ class GateReader:
             )
         elif name == "global_phase" and _is_standard(operation):
             yield from self.phase(params[0], controls)
-        elif name in ("barrier", "delay"):
+        elif isinstance(operation, Barrier | Delay):
             return
         elif hasattr(operation, "modifiers"):
             yield from self._annotated(operation, qubits, controls)
-        elif hasattr(operation, "base_gate") and hasattr(operation, "num_ctrl_qubits"):
+        elif hasattr(operation, "base_gate") and _controls_its_base(operation):
             yield from self._controlled_gate(operation, qubits, controls)
         else:
             yield from self._by_matrix_or_definition(operation, qubits, controls)
@@ -131,6 +140,8 @@ class GateReader:
                 for gate in reversed(list(self.read(base, qubits, controls))):
                     yield from self._inverse(gate)
             case annotated.PowerModifier(power=power):
+                if not isinstance(power, numbers.Real) or not math.isfinite(power):
+                    raise QdiffError(f"its power is {power}, not a finite number")
                 yield from self._power(base, float(power), qubits, controls)
             case _:
                 raise QdiffError(f"the modifier {modifier!r} is not known")
@@ -169,6 +180,8 @@ class GateReader:
     def _by_matrix_or_definition(
         self, operation: Any, qubits: tuple[str, ...], controls: tuple[str, ...]
     ) -> Iterator[Gate]:
+        if not hasattr(operation, "definition") and hasattr(operation, "to_instruction"):
+            operation = operation.to_instruction()  # a Clifford, for one
         definition = None if operation.name == "unitary" else operation.definition
         if definition is not None:
             yield from self._definition(definition, qubits, controls)
@@ -190,7 +203,6 @@ class GateReader:
         key = matrix.tobytes()
         if key not in self.declared:
             found = self.names.give(name, "gate")
-            self.names.aliases.pop(name, None)  # of gates no value is given
             self.declared[key] = given_gate(unitary=matrix).named(found)
             self._matrices[found] = matrix
         return self.declared[key].name
@@ -204,6 +216,11 @@ class GateReader:
             if instruction.clbits:
                 raise QdiffError(f"its definition holds `{instruction.operation.name}`, which is no gate")
             yield from self.read(instruction.operation, tuple(at[q] for q in instruction.qubits), controls)
+
+
+def _controls_its_base(operation: Any) -> bool:
+    """Whether a controlled gate is its base gate and controls: some have several targets, or ancillas."""
+    return bool(operation.base_gate.num_qubits + operation.num_ctrl_qubits == operation.num_qubits)
 
 
 def _matrix(operation: Any, power: float = 1.0) -> Matrix:

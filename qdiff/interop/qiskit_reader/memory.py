@@ -59,7 +59,6 @@ class Memory:
     def counter(self, name: str) -> str:
         """Declare a new counter and return its name."""
         register = Register(self.names.give(name, "c"))
-        self.names.aliases.pop(name, None)  # of counters no value is given
         self.registers.append(register)
         return register.name
 
@@ -135,9 +134,16 @@ class Expressions:
         """A truth value as the number 0 or 1: where it is a condition, a counter keeps it."""
         if found.bit is not None:
             return Whole(found.bit, 1)
+        condition = self.settled(found)
         name = self.memory.counter("value")
-        self.before.append(Branch(found.condition, [Assign(name, ex.ONE)], [Assign(name, ex.ZERO)]))
+        self.before.append(Branch(condition, [Assign(name, ex.ONE)], [Assign(name, ex.ZERO)]))
         return Whole(ex.Counter(name), 1)
+
+    def leaf(self, whole: Whole) -> Whole:
+        """The same in a counter, for operations that look at it more than once."""
+        if isinstance(whole.expr, ex.Counter | ex.Number):
+            return whole
+        return Whole(ex.Counter(self.kept(whole.expr)), whole.width, whole.signed)
 
     def bit_or_register(self, target: Any) -> Value:
         """A bit as a truth value, a register as an integer, its first bit the least significant."""
@@ -212,9 +218,9 @@ class Expressions:
             return self._of_truths(op, left, right)
         a, b = (self.as_whole(side) if isinstance(side, Truth) else side for side in (left, right))
         if op in _BITWISE:
-            return values.bitwise(_BITWISE[op], a, b)
+            return values.bitwise(_BITWISE[op], self.leaf(a), self.leaf(b))
         if op in _SHIFTS:
-            return values.shifted(_SHIFTS[op], a, b)
+            return values.shifted(_SHIFTS[op], self.leaf(a), self.leaf(b))
         if op in _COMPARED:
             return values.compared(_COMPARED[op], a.expr, b.expr)
         if op in _ARITHMETIC:
@@ -224,15 +230,18 @@ class Expressions:
     def _of_truths(self, op: str, left: Truth, right: Truth) -> Truth:
         if op in ("LOGIC_AND", "BIT_AND", "LOGIC_OR", "BIT_OR"):
             return values.joined("and" if op.endswith("AND") else "or", (left, right))
-        if op == "EQUAL":
-            return values.same(left, right)
-        if op in ("NOT_EQUAL", "BIT_XOR"):
-            return values.opposite(values.same(left, right))
+        if op in ("EQUAL", "NOT_EQUAL", "BIT_XOR"):
+            # As bits: as conditions each would be there twice.
+            a, b = (values.of_bit(self.as_whole(side).expr) for side in (left, right))
+            found = values.same(a, b)
+            return found if op == "EQUAL" else values.opposite(found)
         raise QdiffError(f"the operator {op} cannot be read between truth values")
 
     def _element(self, target: Whole, index: Whole) -> Truth:
         place = values.constant(index.expr)
         if place is not None:
+            if place >= (target.width or 0):
+                raise QdiffError(f"it reads bit {place} of {target.width}")
             return values.of_bit(values.bit_of(target.expr, place))
         return values.of_bit(values.bit_of(values.shifted(">>", target, index).expr, 0))
 

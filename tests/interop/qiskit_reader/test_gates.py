@@ -21,6 +21,7 @@ from qiskit.circuit.library import (
     DiagonalGate,
     ECRGate,
     GlobalPhaseGate,
+    MCMTGate,
     MCPhaseGate,
     MCXGate,
     PauliEvolutionGate,
@@ -37,10 +38,18 @@ from qiskit.circuit.library import (
     XXPlusYYGate,
     iSwapGate,
 )
-from qiskit.quantum_info import Operator, SparsePauliOp, Statevector, random_unitary
+from qiskit.quantum_info import (
+    Clifford,
+    Operator,
+    SparsePauliOp,
+    Statevector,
+    random_clifford,
+    random_unitary,
+)
 
 import qdiff as qd
 from qdiff.errors import QdiffError
+from qdiff.interop.qiskit_reader import gates
 
 T = Parameter("θ")
 VALUE = 0.7
@@ -119,7 +128,7 @@ OTHERS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:splu converted its input")  # of Qiskit
+@pytest.mark.filterwarnings("ignore::scipy.sparse.SparseEfficiencyWarning")  # of Qiskit
 @pytest.mark.parametrize(("operation", "qubits"), OTHERS.values(), ids=OTHERS.keys())
 def test_other_gates(operation: Any, qubits: int) -> None:
     check(operation, qubits)
@@ -181,3 +190,71 @@ def test_gates_that_cannot_be_read(gate: Any, message: str) -> None:
     with pytest.raises(QdiffError) as caught:
         qd.from_qiskit(circuit)
     assert message in str(caught.value)
+
+
+def named(name: str, phase: float = 0.0) -> QuantumCircuit:
+    circuit = QuantumCircuit(1, name=name, global_phase=phase)
+    circuit.x(0)
+    return circuit
+
+
+@pytest.mark.parametrize("name", ["barrier", "delay", "measure", "reset", "x_o0", "global_phase", "unitary"])
+def test_a_gate_of_a_user_may_have_any_name(name: str) -> None:
+    for operation in (named(name).to_gate(), named(name).to_instruction()):
+        circuit = QuantumCircuit(1, 1)
+        circuit.append(operation, [0])
+        for drop in (False, True):
+            program = qd.from_qiskit(circuit, drop_final_measurements=drop)
+            assert qd.expectation(program, "Z[q[0]]")({}) == pytest.approx(-1)
+
+
+def test_an_instruction_called_measure_is_no_measurement_at_the_end() -> None:
+    inner = QuantumCircuit(1, 1, name="measure")
+    inner.x(0)
+    inner.measure(0, 0)
+    circuit = QuantumCircuit(1, 1)
+    circuit.append(inner.to_instruction(), [0], [0])
+    for drop in (False, True):
+        program = qd.from_qiskit(circuit, drop_final_measurements=drop)
+        assert qd.expectation(program, "c[0]*P1[q[0]]")({}) == pytest.approx(1)
+
+
+def test_controls_of_several_targets() -> None:
+    check(MCMTGate(XGate(), 2, 2), 4)
+
+
+def test_operations_that_become_instructions() -> None:
+    check(Clifford(random_clifford(2, seed=3)), 2)
+
+
+@pytest.mark.parametrize("power", [float("inf"), float("nan"), T])
+def test_powers_that_are_no_numbers(power: Any) -> None:
+    circuit = QuantumCircuit(1)
+    circuit.append(AnnotatedOperation(XGate(), [PowerModifier(power)]), [0])
+    with pytest.raises(QdiffError, match=r"Instruction 0, `annotated`.*its power is .*, not a finite number"):
+        qd.from_qiskit(circuit)
+
+
+def test_definitions_that_are_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gates, "MOST_GATES", 1000)
+    circuit = QuantumCircuit(1)
+    circuit.x(0)
+    for _ in range(3):
+        larger = QuantumCircuit(1)
+        for _ in range(12):
+            larger.append(circuit.to_gate(), [0])
+        circuit = larger
+    with pytest.raises(QdiffError, match="more than 1000 gates once definitions are written out"):
+        qd.from_qiskit(circuit)
+
+
+def test_a_definition_with_a_parameter_of_its_own() -> None:
+    class Odd(Gate):
+        def _define(self) -> None:
+            self.definition = QuantumCircuit(1)
+            self.definition.rx(Parameter("hidden"), 0)
+
+    circuit = QuantumCircuit(1)
+    circuit.append(Odd("odd", 1, []), [0])
+    with pytest.raises(QdiffError, match="its parameter `hidden` is none of the circuit"):
+        qd.from_qiskit(circuit)
