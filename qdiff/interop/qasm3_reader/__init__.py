@@ -21,7 +21,8 @@ def from_qasm3(text: str, name: str = "<text>") -> Program:
     """Return the program that an OpenQASM 3 text describes.
 
     Qubits keep their order, and so do inputs (`input float`, `input angle`), which are the parameters; an
-    `input array[float, n]` is an array. An `input int` stands in conditions only. Bits are counters 0 and 1;
+    `input array[float, n]` is an array, of `angle` too. An `input int` stands in conditions and as the last
+    value of a `for` only. Bits are counters 0 and 1;
     integers of w bits are computed modulo 2^w, those without a width exactly, where overflow is an error when
     the program runs. `float` values are exact expressions. `for` over constants is unrolled, subroutines and
     gates are written out. Global phases count under controls, where `U` is exp(iθ/2) times the `U` here.

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 OF_REALS = frozenset(["+", "-", "*", "/"])
 COMPARISONS = frozenset(["==", "!=", "<", "<=", ">", ">="])
-_HERE = Position(0, 0)
+NOWHERE = Position(0, 0)
+"""Of operands: whoever evaluates them knows the place."""
 _LARGEST_BITS = 1000  # of a constant integer: far beyond what counters and numbers hold
 _LONGEST_POWER = 16  # of an integer that is not constant
 
@@ -34,7 +35,7 @@ _LONGEST_POWER = 16  # of an integer that is not constant
 def unary(operator: str, value: Value, at: Evaluator) -> Value:
     """operator value, the operator one of `- ! ~`."""
     if operator == "!":
-        return values.opposite(at.as_truth(value, _HERE))
+        return values.opposite(at.as_truth(value, NOWHERE))
     if operator == "~":
         return _inverted(value)
     match value:
@@ -46,7 +47,7 @@ def unary(operator: str, value: Value, at: Evaluator) -> Value:
         case Literal(expr=expr, inexact=inexact):
             return Literal(ex.negate(expr) if not ex.is_number(expr, 0) else expr, None, True, inexact)
         case _:
-            whole_value = at.as_whole(value, _HERE)
+            whole_value = at.as_whole(value, NOWHERE)
             return _computed("-", Whole(ex.ZERO, whole_value.width, whole_value.signed), whole_value, at)
 
 
@@ -82,7 +83,7 @@ def binary(operator: str, left: Value, right: Value, at: Evaluator) -> Value:
     if operator in ("==", "!=") and isinstance(left, Truth) and isinstance(right, Literal):
         found = _equal_to_number(left, right)
         return found if operator == "==" else values.opposite(found)
-    a, b = at.as_whole(left, _HERE), at.as_whole(right, _HERE)
+    a, b = at.as_whole(left, NOWHERE), at.as_whole(right, NOWHERE)
     if operator in COMPARISONS:
         a, b = promoted(a, b)
         return values.compared(operator, at.plain(a.expr), at.plain(b.expr))
@@ -204,7 +205,7 @@ def _divided(operator: str, left: Whole, right: Whole, at: Evaluator) -> Whole:
 
 def _same(left: Value, right: Value, at: Evaluator) -> Truth:
     if isinstance(left, Truth) and isinstance(right, Truth):
-        return values.same(at.as_truth(left, _HERE), at.as_truth(right, _HERE))
+        return values.same(at.as_truth(left, NOWHERE), at.as_truth(right, NOWHERE))
     assert isinstance(left, Bits)
     assert isinstance(right, Bits)
     if len(left.bits) != len(right.bits):
@@ -222,7 +223,7 @@ def _equal_to_number(left: Truth, right: Literal) -> Truth:
 
 def _bitwise(operator: str, left: Value, right: Value, at: Evaluator) -> Value:
     if isinstance(left, Truth) and isinstance(right, Truth):
-        a, b = (at.as_truth(side, _HERE) for side in (left, right))
+        a, b = (at.as_truth(side, NOWHERE) for side in (left, right))
         if operator == "^":
             return values.opposite(values.same(a, b))
         return values.joined("and" if operator == "&" else "or", (a, b))
@@ -243,7 +244,7 @@ def _bitwise(operator: str, left: Value, right: Value, at: Evaluator) -> Value:
                 ours, theirs = (tuple(map(at.short_bit, part)) for part in (ours, theirs))
             pairs = zip(ours, theirs, strict=True)
             return Bits(tuple(of(p, q) for p, q in pairs))
-    x, y = at.as_whole(left, _HERE), at.as_whole(right, _HERE)
+    x, y = at.as_whole(left, NOWHERE), at.as_whole(right, NOWHERE)
     if isinstance(x, Literal) and isinstance(y, Literal):
         p, q = values.constant(x.expr), values.constant(y.expr)
         assert p is not None
@@ -267,7 +268,7 @@ def _single_bit(number: Literal) -> Truth:
 
 
 def _shifted(operator: str, left: Value, right: Value, at: Evaluator) -> Value:
-    by = at.as_whole(right, _HERE)
+    by = at.as_whole(right, NOWHERE)
     number = values.constant(by.expr)
     if number is not None and number < 0:
         raise QdiffError("a shift by a negative number has no value.")
@@ -278,7 +279,7 @@ def _shifted(operator: str, left: Value, right: Value, at: Evaluator) -> Value:
         return Bits(
             (*zeros, *bits[: max(0, size - number)]) if operator == "<<" else (*bits[number:], *zeros)
         )
-    whole = at.as_whole(left, _HERE)
+    whole = at.as_whole(left, NOWHERE)
     if isinstance(whole, Literal):
         value = values.constant(whole.expr)
         if number is None:
@@ -306,7 +307,7 @@ def _of_reals(operator: str, left: Value, right: Value, at: Evaluator) -> Value:
     integers = [side for side in (left, right) if isinstance(side, Real) and side.whole]
     others = [side for side in (left, right) if isinstance(side, Real) and not side.whole]
     whole = bool(integers) and not others
-    a, b = at.as_real(left, _HERE), at.as_real(right, _HERE)
+    a, b = at.as_real(left, NOWHERE), at.as_real(right, NOWHERE)
     if operator in COMPARISONS:
         return _compared_reals(operator, a, b)
     if whole and operator not in ("+", "-", "*"):
@@ -356,7 +357,7 @@ def _of_angles(operator: str, left: Value, right: Value, at: Evaluator) -> Value
     width = given.steps.width
     assert width is not None
     if isinstance(left, Angle) and (operator in ("<<", ">>") or (operator in "*/" and _counts(right))):
-        count = at.as_whole(right, _HERE)
+        count = at.as_whole(right, NOWHERE)
         if operator in "*/":
             count = convert.to_integer(count, Kind("uint", width), True)
         found = binary(operator, left.steps, count, at)

@@ -10,7 +10,7 @@ from qdiff.errors import QdiffError
 from qdiff.interop import values
 from qdiff.interop.qasm3_reader import arithmetic, convert
 from qdiff.interop.qasm3_reader import syntax as sx
-from qdiff.interop.qasm3_reader.coercions import Coercions
+from qdiff.interop.qasm3_reader.coercions import INPUT_INTEGER, Coercions
 from qdiff.interop.qasm3_reader.functions import CONSTANTS, call, is_function
 from qdiff.interop.qasm3_reader.scope import (
     Angle,
@@ -92,6 +92,10 @@ class Evaluator(Coercions):
                     return _bit_string(node)
                 case sx.Timing():
                     raise Fault("a duration stands only in `delay[…]` and `box[…]`.", node.pos)
+        except Fault as fault:
+            if fault.pos != arithmetic.NOWHERE:
+                raise
+            raise Fault(fault.message, node.pos, fault.hint) from None
         except (QdiffError, OverflowError) as error:
             raise Fault(_lowered(str(error)), node.pos) from None
         raise AssertionError(node)
@@ -112,14 +116,16 @@ class Evaluator(Coercions):
         """An angle of a gate: a real expression."""
         value = self.value(node)
         if isinstance(value, Real) and value.whole:
-            raise Fault(
-                "an input that is an integer stands in conditions only.", node.pos, "Declare `input float`."
-            )
+            raise Fault(INPUT_INTEGER, node.pos, "Declare `input float`.")
         return convert.placed(self.as_real(value, node.pos), node.pos)
 
     def integer(self, node: sx.Expression) -> Whole:
         """An integer."""
-        return self.as_whole(self.value(node), node.pos)
+        value = self.value(node)
+        try:
+            return self.as_whole(value, node.pos)
+        except QdiffError as error:
+            raise Fault(_lowered(str(error)), node.pos) from None
 
     def constant_integer(self, node: sx.Expression, what: str) -> int:
         """An integer that is the same in all runs.

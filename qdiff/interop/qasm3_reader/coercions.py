@@ -19,6 +19,8 @@ from qdiff.lang.source import Position
 from qdiff.lang.text.syntax import Fault
 from qdiff.lang.tree import Assign
 
+INPUT_INTEGER = "an input that is an integer stands in conditions and as the last value of a `for` only."
+
 
 class Coercions:
     """Values as others, at one place of a text.
@@ -94,7 +96,7 @@ class Coercions:
             case Bits():
                 return convert.of_bits(value)
             case Real(whole=True):
-                raise Fault("an input that is an integer stands in conditions only.", pos)
+                raise Fault(INPUT_INTEGER, pos)
             case Real():
                 raise Fault("an integer is expected, and this is a real number.", pos, "Cast it: `int(…)`.")
             case Angle():

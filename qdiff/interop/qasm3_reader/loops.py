@@ -83,7 +83,7 @@ class LoopReader(ControlReader):
         stop = at.value(given.stop)
         if isinstance(stop, Real) and stop.whole:  # an input, which the condition of a `while` compares
             return at.integer(given.start), step, Whole(stop.expr, None, True)
-        return at.integer(given.start), step, at.as_whole(stop, given.stop.pos)
+        return at.integer(given.start), step, at.integer(given.stop)
 
     def _as_now(self, value: Value, at: Evaluator) -> Value:
         """A value that stays what it is before the loop, whatever the passes do."""

@@ -102,4 +102,6 @@ def _version_2(source: Source, plain: str) -> Program:
     except QdiffError as error:
         raise QdiffError(f"{source.name}: {error}") from None
     assert program.origin is not None
-    return replace(program, origin=replace(program.origin, what=f"the text {source.name}"))
+    # Texts have no choice about measurements at the end, so nothing warns of them.
+    origin = replace(program.origin, what=f"the text {source.name}", measured_last=frozenset())
+    return replace(program, origin=origin)

@@ -49,7 +49,7 @@ _REFUSED = {
     "mutable": "arrays as arguments are not read.",
     "#dim": "arrays as arguments are not read.",
     "void": "`void` is reserved.",
-    "array": "arrays are read only as `input array[float, n] name;`.",
+    "array": "arrays are read only as `input array[float, n] name;`, of `angle` too.",
 }
 
 _DIGITS = r"[0-9](?:_?[0-9])*"

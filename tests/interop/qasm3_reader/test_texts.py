@@ -166,7 +166,7 @@ def test_no_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         ("qubit q; duration d = 5ns;", (1, 10), "variables of the type `duration` are not read."),
         ("qubit q; stretch s;", (1, 10), "variables of the type `stretch` are not read."),
         ("qubit q; delay[durationof({})] q;", (1, 16), "`durationof` is not read."),
-        ("qubit q; array[int[8], 4] a;", (1, 10), "arrays are read only as `input array[float, n] name;`."),
+        ("qubit q; array[int[8], 4] a;", (1, 10), "arrays are read only as `input array[float, n] name;`"),
         ("def f(readonly array[int, #dim = 1] a) { }", (1, 7), "arrays as arguments are not read."),
         ("input array[int, 3] w; qubit q;", (1, 7), "an array of inputs is `array[float, n]` or"),
         ("input array[float, 0] w; qubit q;", (1, 7), "`w` has 0 elements; 1 to 10000 are possible."),
